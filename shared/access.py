@@ -1,4 +1,4 @@
-"""Who asks and what they may: bearer tokens of one configured issuer (RFC 7519, RFC 8725), roles, the caller's agency."""
+"""Who asks and what they may: bearer tokens of one configured issuer (RFC 7519, RFC 8725), roles, agency."""
 
 import asyncio
 import hashlib
@@ -70,13 +70,19 @@ def actor_id(secret: bytes, issuer: str, sub: str) -> str:
 class Keys:
     """The issuer's public keys (JWKS, RFC 7517) by key id, from a file or a URL, fetched again when one is unknown."""
 
-    def __init__(self, source: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`transport` carries the fetches of a URL; ValueError if `source` is a file that holds no usable key."""
         self._source = source
         self._transport = transport
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._keys: dict[str | None, jwt.PyJWK] = {}
-        self._tried = self._read = float("-inf")  # monotonic seconds
+        self._tried = self._read = float("-inf")  # by `clock`, in seconds
         if not is_url(source):
             self._take(Path(source).read_bytes())
 
@@ -84,17 +90,17 @@ class Keys:
         """The key of this id; a token without id can only mean an only key."""
         if self._missing(kid):
             async with self._lock:
-                if self._missing(kid) and time.monotonic() - self._tried >= REFRESH_PAUSE:
+                if self._missing(kid) and self._clock() - self._tried >= REFRESH_PAUSE:
                     await self._refresh()
         if not self._keys:
             raise Rejected("issuer-unavailable", "the issuer's keys could not be fetched; try again")
         return self._keys.get(kid)
 
     def _missing(self, kid: str | None) -> bool:
-        return kid not in self._keys or time.monotonic() - self._read > KEYS_AGE
+        return kid not in self._keys or self._clock() - self._read > KEYS_AGE
 
     async def _refresh(self) -> None:
-        self._tried = time.monotonic()
+        self._tried = self._clock()
         try:
             if is_url(self._source):
                 async with httpx.AsyncClient(transport=self._transport, timeout=5) as client:
@@ -120,7 +126,7 @@ class Keys:
         else:
             usable.pop(None, None)
         self._keys = dict(usable)
-        self._read = time.monotonic()
+        self._read = self._clock()
 
 
 class Access:
@@ -148,7 +154,7 @@ class Access:
                 TypeAdapter(Id).validate_python(agency)
         except (TypeError, ValidationError):
             raise Rejected("token-invalid", "the token's `roles` or `agency` claim is malformed") from None
-        known = frozenset(Role(role) for role in roles if role in Role)
+        known = frozenset(role for role in Role if role.value in roles)
         return Caller(actor_id(self._secret, self._issuer, claims["sub"]), known, agency)
 
     async def _verified(self, token: str) -> dict[str, Any]:

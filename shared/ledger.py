@@ -32,10 +32,7 @@ ATTEMPTS: Final = 3
 
 _logger = logging.getLogger(__name__)
 
-_LOCK = text("SELECT size, frontier, last_time, sealed, deployment_clock() AS clock FROM log WHERE name = :log FOR UPDATE")
-_REQUESTS = text(
-    "SELECT causationid, digest, first, count FROM request WHERE log = :log AND causationid = ANY(:causations)"
-)
+_TAKE = text("SELECT * FROM take_log(:log, CAST(:causations AS text[]))")
 _APPEND = text("""
     WITH appended AS (
         INSERT INTO entry (log, position, stream, version, type, header, salt, data)
@@ -262,7 +259,8 @@ class Ledger:
     async def _append(self, log: str, requests: list[_Request]) -> None:
         outcomes: list[tuple[_Request, Accepted | Exception]] = []
         async with self.engine.connect() as connection, connection.begin():
-            row = (await connection.execute(_LOCK, {"log": log})).one_or_none()
+            causations = [request.causationid for request in requests]
+            row = (await connection.execute(_TAKE, {"log": log, "causations": causations})).one_or_none()
             if row is None:
                 _settle(requests, Rejected("log-unknown", f"there is no log {log}"))
                 return
@@ -271,11 +269,10 @@ class Ledger:
                 return
             book = self._book(log, row.size)
             batch = _Batch(log, row.size, Frontier.from_bytes(row.size, row.frontier), max(row.clock, row.last_time))
-            known = await connection.execute(
-                _REQUESTS, {"log": log, "causations": [request.causationid for request in requests]}
-            )
-            for causationid, digest, first, count in known:
-                batch.answers[causationid] = (digest, await self._answer_again(connection, log, first, count))
+            if row.answered:
+                for known in zip(row.answered, row.digests, row.firsts, row.counts, strict=True):
+                    causationid, digest, first, count = known
+                    batch.answers[causationid] = (digest, await self._answer_again(connection, log, first, count))
             for request in requests:
                 outcomes.append((request, await self._outcome(connection, book, batch, request, row.sealed)))
             if batch.rows:

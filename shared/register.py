@@ -12,6 +12,7 @@ from shared.decider import Decider, Rejected
 from shared.events import Event
 from shared.events.register import LogOpened, RegisterOpened
 from shared.ledger import Accepted, Ledger
+from shared.settings import Generation
 from shared.tlog.note import SigningKey, log_key
 
 PARTITIONS = 12
@@ -51,14 +52,6 @@ def _evolve(state: Opened, event: Event) -> Opened:
 
 
 DECIDER: Decider[Opened, RegisterOpened | LogOpened, Event] = Decider(Opened(), _decide, _evolve)
-
-
-@dataclass(frozen=True)
-class Generation:
-    """A year's secret from which the keys of the logs opened under it are derived (HKDF-SHA-256)."""
-
-    name: str
-    secret: bytes
 
 
 class Register:

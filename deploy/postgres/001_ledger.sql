@@ -16,12 +16,13 @@ CREATE TABLE log (
     partition integer     NOT NULL,
     size      bigint      NOT NULL DEFAULT 0,
     frontier  bytea       NOT NULL DEFAULT '',
-    last_time timestamptz NOT NULL DEFAULT '-infinity',
+    last_time timestamptz NOT NULL DEFAULT 'epoch',
     sealed    boolean     NOT NULL DEFAULT false
 );
 
+-- No foreign key to `log`: an append holds that row's lock, and a check for each entry costs more than the entry.
 CREATE TABLE entry (
-    log      text   NOT NULL REFERENCES log (name),
+    log      text   NOT NULL,
     position bigint NOT NULL CHECK (position >= 0),
     stream   text   NOT NULL,
     version  bigint NOT NULL CHECK (version >= 1),
@@ -34,7 +35,7 @@ CREATE TABLE entry (
 );
 
 CREATE TABLE request (
-    log         text     NOT NULL REFERENCES log (name),
+    log         text     NOT NULL,
     causationid text     NOT NULL,
     digest      bytea    NOT NULL,
     first       bigint   NOT NULL,
@@ -42,6 +43,22 @@ CREATE TABLE request (
     status      smallint NOT NULL,
     PRIMARY KEY (log, causationid)
 );
+
+-- Locks a log for an append and then says which of these requests it has answered. Two statements, so that the second
+-- sees what was committed while the first waited for the lock.
+CREATE FUNCTION take_log(wanted text, causations text[])
+RETURNS TABLE (size bigint, frontier bytea, last_time timestamptz, sealed boolean, clock timestamptz,
+               answered text[], digests bytea[], firsts bigint[], counts integer[]) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    SELECT l.size, l.frontier, l.last_time, l.sealed INTO size, frontier, last_time, sealed
+    FROM log l WHERE l.name = wanted FOR UPDATE;
+    IF NOT FOUND THEN RETURN; END IF;
+    SELECT array_agg(r.causationid), array_agg(r.digest), array_agg(r.first), array_agg(r.count)
+    INTO answered, digests, firsts, counts
+    FROM request r WHERE r.log = wanted AND r.causationid = ANY (causations);
+    clock := deployment_clock();
+    RETURN NEXT;
+END $$;
 
 -- How far the relay has sent each log, with the tree's frontier there; the checkpoints it signed; how far the archive is.
 CREATE TABLE relayed (
@@ -63,12 +80,14 @@ CREATE TABLE archived (
 );
 
 -- What this service follows: cursors with frontiers, the entries themselves, the next offset of each partition.
+-- `checked` is the size of the last checkpoint that held; `unchecked` is one that waits for the log's key.
 CREATE TABLE cursor (
     log       text PRIMARY KEY,
     size      bigint NOT NULL DEFAULT 0,
     frontier  bytea  NOT NULL DEFAULT '',
     key       text,
-    checked   bigint NOT NULL DEFAULT 0
+    checked   bigint NOT NULL DEFAULT 0,
+    unchecked bytea
 );
 CREATE TABLE followed (
     log      text   NOT NULL,
@@ -84,11 +103,17 @@ CREATE TABLE next_offset (
     next      bigint  NOT NULL,
     PRIMARY KEY (topic, partition)
 );
+-- Logs that the partition goes on without. The topic is read again from offset `next`, unless the log is `stopped`:
+-- that (a fork, a false checkpoint) only an operator ends.
 CREATE TABLE parked (
-    log    text PRIMARY KEY,
-    size   bigint NOT NULL,
-    reason text NOT NULL,
-    since  timestamptz NOT NULL DEFAULT clock_timestamp()
+    log       text PRIMARY KEY,
+    size      bigint  NOT NULL,
+    reason    text    NOT NULL,
+    stopped   boolean NOT NULL,
+    topic     text    NOT NULL,
+    partition integer NOT NULL,
+    next      bigint  NOT NULL,
+    since     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 -- How far this service's reactions to a followed log have come.
 CREATE TABLE reacted (

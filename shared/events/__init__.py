@@ -6,7 +6,7 @@ strings; its data is one line of UTF-8 JSON. Writers forbid unknown fields, read
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -102,6 +102,11 @@ def type_tag(event: Event | type[Event], service: str) -> str:
 def type_tags(event: type[Event]) -> list[str]:
     """All type tags of a class: one, or for an event of registers one for each service."""
     return sorted({type_tag(event, service) for service in SERVICES})
+
+
+def parts_digest(parts: Sequence[Event]) -> str:
+    """What a manifest says of its parts: hex SHA-256 over their data bytes in order."""
+    return hashlib.sha256(b"".join(encode(part) for part in parts)).hexdigest()
 
 
 def _catalogue() -> dict[str, type[Event]]:

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events import Code, Event, Id, Instant, Points, Sha256, Text
+from shared.rubric import Council, RubricHead
 from shared.rubric import Field as RubricField
-from shared.rubric import RubricHead
 
 Publication = Literal["everything", "points-only", "totals-only", "nothing"]
 
@@ -69,7 +69,7 @@ class PeriodOpened(Event):
     appraised_points_visible_from: Instant
     retain_until: Instant
     publication: Publication
-    council_size: Annotated[int, Field(ge=1, le=99)]
+    council: Council
 
 
 class RubricFieldSet(Event):

@@ -10,14 +10,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from shared.rubric.measures import Interval, Measure, read_whole
 from shared.rubric.values import (
     AboveZero,
     Code,
-    Exact,
-    Frozen,
     FromZero,
+    Frozen,
     Id,
     Label,
     LowerEnd,
@@ -28,8 +28,6 @@ from shared.rubric.values import (
     parse_number,
 )
 
-_HUNDRED = Fraction(100)
-
 
 def _exact(figure: Decimal | None, otherwise: Fraction | None) -> Fraction:
     if figure is not None:
@@ -37,82 +35,6 @@ def _exact(figure: Decimal | None, otherwise: Fraction | None) -> Fraction:
     if otherwise is None:
         raise RubricError("rubric-invalid", "the item has no maximum for its rule to start from")
     return otherwise
-
-
-def _read_whole(text: str) -> int:
-    number = parse_number(text)
-    if number != int(number):
-        raise RubricError("data-invalid", f"{text.strip()!r} is not a whole number")
-    return int(number)
-
-
-class Measure(Frozen):
-    """What is measured: a `rate` in per cent (`92,57`, `92,57%` or the exact `45/50`), a whole `count`, or a `number`.
-
-    `highest` is the largest value that is taken; a rate that may exceed 100 % says so.
-    """
-
-    kind: Literal["rate", "count", "number"] = "rate"
-    highest: FromZero | None = None
-
-    @property
-    def top(self) -> Fraction | None:
-        """The largest value taken, None where there is no limit."""
-        if self.highest is not None:
-            return Fraction(self.highest)
-        return _HUNDRED if self.kind == "rate" else None
-
-    def read(self, text: str) -> str:
-        """The canonical text of what was written; a rate given as a fraction stays one."""
-        canonical = self._read(text.strip())
-        if self.top is not None and self.value(canonical) > self.top:
-            raise RubricError("data-invalid", f"{text.strip()!r} is above {canonical_number(Decimal(int(self.top)))}")
-        return canonical
-
-    def _read(self, text: str) -> str:
-        if self.kind == "count":
-            return str(_read_whole(text))
-        if self.kind == "number":
-            return canonical_number(parse_number(text))
-        part, slash, whole = text.partition("/")
-        if not slash:
-            return canonical_number(parse_number(text.removesuffix("%")))
-        numerator, denominator = parse_number(part), parse_number(whole)
-        if denominator == 0:
-            raise RubricError("data-invalid", f"{text!r} divides by zero; claim not applicable where there was none")
-        return f"{canonical_number(numerator)}/{canonical_number(denominator)}"
-
-    def value(self, canonical: str) -> Fraction:
-        """The measured value; a rate in per cent."""
-        part, slash, whole = canonical.partition("/")
-        number = Fraction(parse_number(part))
-        return number / Fraction(parse_number(whole)) * 100 if slash else number
-
-
-class Interval(Frozen):
-    """A range with stated ends: `at_least` and `at_most` include their end, `above` and `below` exclude it."""
-
-    at_least: Exact | None = None
-    above: Exact | None = None
-    at_most: Exact | None = None
-    below: Exact | None = None
-
-    @model_validator(mode="after")
-    def _one_end_each(self) -> "Interval":
-        if self.at_least is not None and self.above is not None:
-            raise ValueError("write at_least or above, not both")
-        if self.at_most is not None and self.below is not None:
-            raise ValueError("write at_most or below, not both")
-        return self
-
-    def holds(self, value: Fraction) -> bool:
-        """Whether the value is inside."""
-        return (
-            (self.at_least is None or value >= self.at_least)
-            and (self.above is None or value > self.above)
-            and (self.at_most is None or value <= self.at_most)
-            and (self.below is None or value < self.below)
-        )
 
 
 class YesNo(Frozen):
@@ -245,7 +167,7 @@ class Count(Frozen):
     cap: FromZero | None = None
 
     def read(self, text: str) -> str:
-        return str(_read_whole(text))
+        return str(read_whole(text))
 
     def value(self, canonical: str, maximum: Fraction | None) -> Fraction:
         points = Fraction(self.unit) * int(canonical)
@@ -267,7 +189,7 @@ class LateDays(Frozen):
     beyond: FromZero | None = None
 
     def read(self, text: str) -> str:
-        days = _read_whole(text)
+        days = read_whole(text)
         if self.last_day is not None and self.beyond is None and days > self.last_day:
             raise RubricError("data-invalid", f"nothing is taken after day {self.last_day}")
         return str(days)

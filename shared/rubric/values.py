@@ -32,7 +32,7 @@ from shared.decider import Rejected
 ID_PATTERN: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 CODE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 RECORDED_DIGITS: Final = 12
-"""Most decimals of a recorded figure; a quotient without an end is cut there (half-even) if no rule rounds it before."""
+"""Most decimals of a recorded figure; a quotient without an end is rounded there (half-even) if no rule did before."""
 
 _CANONICAL = re.compile(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?")
 _PLAIN = re.compile(r"(?P<whole>[0-9]{1,12})([.,](?P<rest>[0-9]{1,12}))?")
@@ -205,7 +205,9 @@ Exact = Annotated[
 """An exact quotient: `7.5`, or `120/17` where no decimal is exact."""
 Whole = Annotated[
     int,
-    BeforeValidator(lambda value: int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value),
+    BeforeValidator(
+        lambda value: int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
+    ),
     Field(strict=True, ge=0, le=999_999_999),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,9}$"}]}),
 ]

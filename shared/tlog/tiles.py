@@ -1,6 +1,7 @@
 """Tiles (C2SP tlog-tiles): a log's hashes, entries and data as static files of 256 each, and their paths."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shared.tlog.merkle import EMPTY, HASH_SIZE, Frontier, root
@@ -11,6 +12,9 @@ CHECKPOINT = "checkpoint"
 ERASED = b"erased"
 WITHHELD = b"withheld"
 _SALT_BYTES = 32
+_PARTIAL = re.compile(
+    r"(?:data|tile/(?P<level>entries|[0-9]|[1-5][0-9]|6[0-3]))/(?P<number>(?:x\d{3}/)*\d{3})\.p/(?P<width>\d+)"
+)
 
 
 class TileError(ValueError):
@@ -137,6 +141,15 @@ class Edge(NamedTuple):
             row, count = tuple(root(tile.hashes) for tile in made), count // WIDTH
         return Edge(self.size + len(leaves), tuple(levels)), full
 
+    @classmethod
+    def of(cls, size: int, hashes: Mapping[int, tuple[bytes, ...]]) -> "Edge":
+        """The edge of a tree of this size from its partial tiles, by level; see `edge_parts`. Raises TileError."""
+        expected = {level: part.width for level, part in edge_parts(size)}
+        if {level: len(tile) for level, tile in hashes.items()} != expected:
+            raise TileError(f"these are not the partial tiles of a tree of {size}")
+        height = max(expected, default=-1) + 1
+        return cls(size, tuple(hashes.get(level, ()) for level in range(height)))
+
     def partials(self) -> list[Tile]:
         """The partial tiles that a tree of this size ends in."""
         return [
@@ -156,6 +169,16 @@ def edge_parts(size: int) -> Iterator[tuple[int, Part]]:
         if count % WIDTH:
             yield level, Part(count // WIDTH, count % WIDTH)
         level, count = level + 1, count // WIDTH
+
+
+def outgrown(path: str, size: int) -> bool:
+    """Whether this is the path of a partial that is too small for a log of this size."""
+    found = _PARTIAL.fullmatch(path)
+    if found is None:
+        return False
+    level = int(found["level"]) if (found["level"] or "").isdigit() else 0
+    held = int(re.sub(r"[x/]", "", found["number"])) * WIDTH + int(found["width"])
+    return held < size // WIDTH**level
 
 
 def read_tile(raw: bytes, width: int) -> tuple[bytes, ...]:

@@ -75,8 +75,7 @@ def test_the_reference_tree_has_the_reference_roots() -> None:
 
 
 def test_roots_of_all_sizes_equal_those_of_another_library(other_tree: InmemoryTree) -> None:
-    others = [other_tree.get_root(size) for size in range(1, LARGEST + 1)]  # type: ignore[no-untyped-call]  # no types
-    assert ROOTS[1:] == others
+    assert ROOTS[1:] == [other_tree.get_root(size) for size in range(1, LARGEST + 1)]
 
 
 def test_the_frontier_names_the_root_at_every_size_however_it_grew() -> None:

@@ -1,0 +1,333 @@
+"""The follower: applies the logs of other services in log order, each fetch in one transaction with its cursors."""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+import faust
+from aiokafka import TopicPartition
+from faust.contrib.asgi import faust_app_running
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared import telemetry
+from shared.bus import Bus
+from shared.follower.applier import Applier, Apply, ApplyError, Lock
+from shared.follower.arrival import Arrival, Place, arrival
+from shared.follower.cursor import Seen
+from shared.tlog.merkle import EMPTY_ROOT, Frontier
+from shared.tlog.note import VerificationKey
+
+FETCH: Final = 1000
+WITHIN: Final = 0.01
+SEEK_PAUSE: Final = 1.0
+"""Between two seeks of a partition: what was fetched before the seek still comes in, and each would seek again."""
+STALL_SECONDS: Final = 15.0
+MEASURE_SECONDS: Final = 2.0
+MAX_PAUSE: Final = 30.0
+STOP_SECONDS: Final = 5.0
+
+_logger = logging.getLogger(__name__)
+
+_PROGRESS = text("""
+    SELECT cursor.log, cursor.size, cursor.checked, parked.reason, parked.stopped
+    FROM cursor LEFT JOIN parked ON parked.log = cursor.log ORDER BY cursor.log
+""")
+_NEXT_OFFSETS = text("SELECT topic, partition, next FROM next_offset WHERE topic = ANY(:topics)")
+_TO_CATCH_UP = text("SELECT log, topic, partition, next FROM parked WHERE NOT stopped ORDER BY log")
+_HEADS = text("SELECT log, size, frontier FROM cursor WHERE log = ANY(:logs)")
+
+
+class Head(NamedTuple):
+    """A log's size and its root there."""
+
+    size: int
+    root: bytes
+
+
+class _Parked(NamedTuple):
+    log: str
+    place: Place
+    start: int
+
+
+async def heads(connection: AsyncConnection, logs: Sequence[str]) -> dict[str, Head]:
+    """The heads of followed logs as this transaction sees them; a log not yet seen is empty."""
+    found = {
+        log: Head(size, Frontier.from_bytes(size, frontier).root())
+        for log, size, frontier in await connection.execute(_HEADS, {"logs": list(logs)})
+    }
+    return {log: found.get(log, Head(0, EMPTY_ROOT)) for log in logs}
+
+
+class Follower:
+    """Follows the topics of `sources` on behalf of `service`; Faust delivers, the database decides.
+
+    Each fetch is one transaction of entries, cursors, next offsets and what `apply` computes. A log that has a hole or
+    whose `apply` fails is parked: the others go on, and it is read again from the topic until it is level. A log with a
+    fork or a false checkpoint is stopped. `applied` is called with a log's name after each commit that advanced it.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        bus: Bus,
+        *,
+        service: str,
+        deployment: str,
+        sources: Sequence[str],
+        registers: Mapping[str, VerificationKey],
+        apply: Apply,
+        lock: Lock | None = None,
+        session_seconds: float = 6.0,
+    ) -> None:
+        self.applied: list[Callable[[str], None]] = []
+        self._engine = engine
+        self._bus = bus
+        self._service = service
+        self._topics = [bus.topic(source) for source in sources]
+        self._applier = Applier(engine, deployment, registers, apply, lock)
+        self._session = session_seconds
+        self._ends: dict[Place, int] = {}
+        self._nexts: dict[Place, int] = {}
+        self._seek_after: dict[Place, float] = {}
+        self._busy = False
+        self._parked = asyncio.Event()
+        self._app: Any = None
+
+    async def run(self) -> None:
+        """Follow until cancelled; outages of the broker and the database are waited out."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._host(), name=f"{self._service} follows")
+            group.create_task(self._measure(), name=f"{self._service} measures its lag")
+            group.create_task(self._catch_up(), name=f"{self._service} catches up")
+
+    async def progress(self) -> list[dict[str, Any]]:
+        """Each followed log: `log`, `size`, `checked` (size of the last checkpoint that held), `parked`, `reason`."""
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_PROGRESS)).all()
+        return [
+            {"log": log, "size": size, "checked": checked, "parked": reason is not None, "reason": reason}
+            for log, size, checked, reason, _ in rows
+        ]
+
+    def lag(self) -> dict[str, int]:
+        """Records not yet taken, by `<topic>/<partition>`, as last measured; empty until the broker has answered."""
+        return {
+            f"{place.topic}/{place.partition}": max(0, end - self._nexts.get(place, 0))
+            for place, end in sorted(self._ends.items())
+        }
+
+    async def _host(self) -> None:
+        """Run Faust; each attempt is a new app, since a used one cannot be started again."""
+        pause = 0.2
+        while True:
+            started = monotonic()
+            try:
+                await self._attempt()
+            except Exception as failure:  # noqa: BLE001 - whatever ends Faust, following begins anew
+                _logger.warning("following begins anew after %s", type(failure).__name__)
+            pause = 0.2 if monotonic() - started > MAX_PAUSE else min(2 * pause, MAX_PAUSE)
+            await asyncio.sleep(pause)
+
+    async def _attempt(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="parindex-faust-") as folder:
+            app = self._app = self._new_app(Path(folder))
+            async with faust_app_running(app, stop_timeout=STOP_SECONDS):
+                seen, since = dict(self._nexts), monotonic()
+                while not app.should_stop:
+                    await asyncio.sleep(0.5)
+                    if self._busy or seen != self._nexts or not self._behind(app):
+                        seen, since = dict(self._nexts), monotonic()
+                    elif monotonic() - since > STALL_SECONDS:
+                        _logger.warning("records wait on the topic and none has come for %.0f s", STALL_SECONDS)
+                        return
+
+    def _behind(self, app: Any) -> bool:
+        """Whether records are known to wait on a partition that this process has to read."""
+        own = {Place(*tp) for tp in app.consumer.assignment()}
+        return any(end > self._nexts.get(place, 0) for place, end in self._ends.items() if place in own)
+
+    def _new_app(self, folder: Path) -> Any:
+        app = faust.App(
+            f"{self._bus.prefix}.{self._service}",
+            broker=[f"kafka://{broker}" for broker in self._bus.kafka.split(",")],
+            datadir=folder,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            table_standby_replicas=0,
+            web_enabled=False,
+            broker_session_timeout=self._session,
+            broker_heartbeat_interval=self._session / 3,
+            broker_commit_interval=1.0,
+            consumer_auto_offset_reset="earliest",
+            stream_wait_empty=True,
+            consumer_metadata_max_age_ms=2000,
+        )
+        topic = app.topic(*self._topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+        @app.on_rebalance_complete.connect(weak=False)
+        async def align(app: Any, **_: Any) -> None:
+            await self._align(app)
+
+        @app.agent(topic, concurrency=1)
+        async def follow(stream: Any) -> None:
+            async for events in _fetches(stream):
+                await self._receive(app, events)
+
+        return app
+
+    async def _align(self, app: Any) -> None:
+        """Read each assigned partition from the offset stored beside the state, whatever the broker holds."""
+        assigned = {Place(*tp): tp for tp in app.consumer.assignment()}
+        if not assigned:
+            return
+        first = await app.consumer.earliest_offsets(*assigned.values())
+        nexts = await self._applier.start({Place(*tp): offset for tp, offset in first.items()})
+        positions = {assigned[place]: offset for place, offset in nexts.items()}
+        await app.consumer._commit(positions)
+        await app.consumer.seek_wait(positions)
+        self._nexts |= nexts
+
+    async def _receive(self, app: Any, events: Sequence[Any]) -> None:
+        """Apply a fetch. It never raises: Faust would acknowledge the fetch and drop it."""
+        self._busy, pause = True, 0.1
+        try:
+            arrivals = [_arrival(event.message) for event in events]
+            while not app.should_stop:
+                try:
+                    outcome = await self._applier.fetch(arrivals)
+                except Exception as failure:  # noqa: BLE001 - the database's; the same fetch is tried again
+                    _logger.warning("a fetch waits %.1f s: %s", pause, type(failure).__name__)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, MAX_PAUSE)
+                    continue
+                self._nexts |= outcome.nexts
+                self._told(outcome.advanced)
+                if outcome.parked:
+                    self._parked.set()
+                if outcome.lost:
+                    await self._seek_back(app, outcome.lost)
+                return
+        finally:
+            self._busy = False
+
+    def _told(self, logs: Sequence[str]) -> None:
+        for log in logs:
+            for callback in self.applied:
+                callback(log)
+
+    async def _seek_back(self, app: Any, lost: Mapping[Place, int]) -> None:
+        """Deliveries were lost: read these partitions again from the stored offset."""
+        now = monotonic()
+        due = {place: offset for place, offset in lost.items() if now >= self._seek_after.get(place, 0.0)}
+        if not due:
+            return
+        _logger.warning(
+            "a delivery was lost; reading again: %s", {f"{p.topic}/{p.partition}": o for p, o in due.items()}
+        )
+        self._seek_after |= dict.fromkeys(due, now + SEEK_PAUSE)
+        tps = {tp: due[Place(*tp)] for tp in app.consumer.assignment() if Place(*tp) in due}
+        try:
+            await app.consumer.seek_wait(tps)
+        except Exception as failure:  # noqa: BLE001 - the next fetch, or else the watch for a stall, seeks again
+            _logger.warning("seeking back failed: %s", type(failure).__name__)
+
+    async def _measure(self) -> None:
+        """Measure where the partitions end, and show what is parked, every two seconds."""
+        while True:
+            try:
+                async with self._bus.reader() as reader:
+                    while True:
+                        await self._measure_once(reader)
+                        await asyncio.sleep(MEASURE_SECONDS)
+            except Exception as failure:  # noqa: BLE001 - the broker or the database is away
+                _logger.warning("the lag cannot be measured: %s", type(failure).__name__)
+                self._ends = {}
+            await asyncio.sleep(MEASURE_SECONDS)
+
+    async def _measure_once(self, reader: Any) -> None:
+        ends = await reader.end_offsets([TopicPartition(*place) for place in self._nexts])
+        self._ends = {Place(*tp): end for tp, end in ends.items()}
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_NEXT_OFFSETS, {"topics": self._topics})).all()
+            logs = (await connection.execute(_PROGRESS)).all()
+        self._nexts |= {
+            Place(topic, partition): following
+            for topic, partition, following in rows
+            if following > self._nexts.get(Place(topic, partition), 0)
+        }
+        for log, _, _, reason, stopped in logs:
+            telemetry.PARKED.labels(log).set(int(reason is not None))
+            telemetry.STOPPED.labels(log).set(int(bool(stopped)))
+
+    async def _catch_up(self) -> None:
+        """Read parked logs again, each with a growing pause, until they are level."""
+        waits: dict[str, tuple[float, float]] = {}  # log -> not before, last pause
+        while True:
+            self._parked.clear()
+            try:
+                async with self._engine.connect() as connection:
+                    rows = (await connection.execute(_TO_CATCH_UP)).all()
+                parked = [_Parked(log, Place(topic, partition), start) for log, topic, partition, start in rows]
+                waits = {log: waits.get(log, (0.0, 0.5)) for log, _, _ in parked}
+                for log, place, start in parked:
+                    due, pause = waits[log]
+                    if monotonic() < due:
+                        continue
+                    first_try = due == 0.0
+                    if await self._catch_up_once(log, place, start if first_try else 0):
+                        continue
+                    pause = min(2 * pause, MAX_PAUSE)
+                    waits[log] = (monotonic() + pause, pause)
+            except Exception as failure:  # noqa: BLE001 - the broker or the database is away; it is tried again
+                _logger.warning("catching up pauses: %s", type(failure).__name__)
+            try:
+                async with asyncio.timeout(0.5):
+                    await self._parked.wait()
+            except TimeoutError:
+                continue
+
+    async def _catch_up_once(self, log: str, place: Place, start: int) -> bool:
+        """Read a parked log from an offset to the end; returns whether it is parked no more, or stopped."""
+        tp, size = TopicPartition(*place), 0
+        async with self._bus.reader() as reader:
+            reader.assign([tp])
+            reader.seek(tp, start)
+            while True:
+                offset = await reader.position(tp)
+                end = (await reader.end_offsets([tp]))[tp]
+                if offset >= end:
+                    return await self._applier.unpark(log, place, offset, size)
+                found = await reader.getmany(tp, timeout_ms=1000, max_records=FETCH)
+                records = [
+                    Seen(arrived.offset, arrived.content)
+                    for arrived in map(_arrival, found.get(tp, ()))
+                    if arrived.log == log
+                ]
+                if not records:
+                    continue
+                try:
+                    done = await self._applier.catch_up(log, records, records[-1].offset + 1)
+                except ApplyError as error:
+                    _logger.error("%s still cannot be applied", log, exc_info=error.cause)
+                    return False
+                if done is None or done.fault is not None:
+                    return True
+                size = max(size, done.size)
+                if done.entries:
+                    self._told([log])
+
+
+def _arrival(message: Any) -> Arrival:
+    place = Place(message.topic, message.partition)
+    return arrival(place, message.offset, message.key, message.value, message.headers)
+
+
+def _fetches(stream: Any) -> AsyncIterator[Sequence[Any]]:
+    fetches: AsyncIterator[Sequence[Any]] = stream.take_events(FETCH, within=WITHIN)
+    return fetches

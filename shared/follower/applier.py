@@ -1,0 +1,346 @@
+"""A follower's transaction: entries, cursors, offsets and what is computed from them are stored together or not."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared import telemetry
+from shared.events import Entry
+from shared.follower.arrival import Arrival, Outcome, Place, contiguous, opened
+from shared.follower.cursor import Advance, Cursor, Fault, Seen, advance, check_waiting
+from shared.tlog.merkle import Frontier
+from shared.tlog.note import NoteError, VerificationKey
+
+Apply = Callable[[AsyncConnection, str, Sequence[Entry]], Awaitable[None]]
+"""Computes a service's own state from the next entries of a log; `followed` and `cursor` already hold them."""
+Lock = Callable[[AsyncConnection, Sequence[str]], Awaitable[None]]
+"""Locks what `apply` will change for these logs (sorted), before any cursor is locked."""
+
+_logger = logging.getLogger(__name__)
+
+_CURSORS = text("""
+    SELECT log, size, frontier, key, checked, unchecked FROM cursor WHERE log = ANY(:logs) ORDER BY log FOR UPDATE
+""")
+_NEW_CURSORS = text("""
+    INSERT INTO cursor (log) SELECT * FROM unnest(CAST(:logs AS text[])) AS log ORDER BY log ON CONFLICT DO NOTHING
+""")
+_OFFSETS = text("""
+    SELECT topic, partition, next FROM next_offset
+    JOIN unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[])) AS wanted (topic, partition)
+    USING (topic, partition) ORDER BY topic, partition FOR UPDATE OF next_offset
+""")
+_PARKED = text("SELECT log FROM parked WHERE log = ANY(:logs)")
+_HEADERS = text("SELECT position, header FROM followed WHERE log = :log AND position = ANY(:positions)")
+_FOLLOWED = text("""
+    INSERT INTO followed (log, position, header, salt, data)
+    SELECT * FROM unnest(CAST(:logs AS text[]), CAST(:positions AS bigint[]), CAST(:headers AS bytea[]),
+        CAST(:salts AS bytea[]), CAST(:datas AS bytea[]))
+""")
+_ADVANCE = text("""
+    UPDATE cursor SET size = new.size, frontier = new.frontier, key = new.key, checked = new.checked,
+        unchecked = new.unchecked
+    FROM unnest(CAST(:logs AS text[]), CAST(:sizes AS bigint[]), CAST(:frontiers AS bytea[]), CAST(:keys AS text[]),
+        CAST(:checked AS bigint[]), CAST(:unchecked AS bytea[]))
+        AS new (log, size, frontier, key, checked, unchecked)
+    WHERE cursor.log = new.log
+""")
+_NEXT = text("""
+    INSERT INTO next_offset (topic, partition, next)
+    SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:nexts AS bigint[]))
+    ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next
+""")
+_PARK = text("""
+    INSERT INTO parked (log, size, reason, stopped, topic, partition, next)
+    VALUES (:log, :size, :reason, :stopped, :topic, :partition, :next)
+    ON CONFLICT (log) DO UPDATE SET size = excluded.size, reason = excluded.reason, stopped = excluded.stopped
+""")
+_STILL_PARKED = text("SELECT topic, partition, next FROM parked WHERE log = :log AND NOT stopped FOR UPDATE")
+_PARKED_AT = text("UPDATE parked SET size = :size, next = :next WHERE log = :log")
+_UNPARK = text("DELETE FROM parked WHERE log = :log")
+
+
+class ApplyError(Exception):
+    """What a service computes from a log's entries cannot be computed; the fault is in the log, not in the database."""
+
+    def __init__(self, log: str, cause: Exception) -> None:
+        super().__init__(f"{log}: {type(cause).__name__}")
+        self.log = log
+        self.cause = cause
+
+
+@dataclass
+class _Work:
+    """The changes of one transaction."""
+
+    cursors: dict[str, Cursor]
+    entries: dict[str, list[Entry]] = field(default_factory=dict)
+    faults: dict[str, tuple[Fault, Place, int]] = field(default_factory=dict)
+
+
+class Applier:
+    """Applies records in one transaction, live and in a catch-up alike.
+
+    `registers` has the keys of the followed registers by origin; the keys of the other logs come from the registers.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        deployment: str,
+        registers: Mapping[str, VerificationKey],
+        apply: Apply,
+        lock: Lock | None = None,
+    ) -> None:
+        self._engine = engine
+        self._deployment = deployment
+        self._registers = registers
+        self._apply = apply
+        self._lock = lock
+
+    async def fetch(self, arrivals: Sequence[Arrival]) -> Outcome:
+        """Apply what one fetch brought, in the order of each partition; a log that fails is parked, the others go on.
+
+        Raises what the database raises; then nothing was applied and the same fetch can be tried again.
+        """
+        failing: dict[str, Fault] = {}
+        while True:
+            try:
+                return await self._fetch(arrivals, failing)
+            except ApplyError as error:
+                _logger.error("%s cannot be applied", error.log, exc_info=error.cause)
+                failing[error.log] = Fault(f"apply failed: {type(error.cause).__name__}", stopped=False)
+
+    async def catch_up(self, log: str, records: Sequence[Seen], after: int) -> Advance | None:
+        """Apply records of a parked log, read again up to the offset `after`; None if it is parked no more or stopped.
+
+        Raises ApplyError, and what the database raises.
+        """
+        named = {event.log for _, content in records if (event := opened(log, content))}
+        with ExitStack() as spans:
+            async with self._engine.begin() as connection:
+                work = await self._begin(connection, sorted({log, *named}))
+                place = (await connection.execute(_STILL_PARKED, {"log": log})).one_or_none()
+                if place is None:
+                    return None
+                done = await self._advance(connection, work, log, records, over_holes=True)
+                at = Place(place.topic, place.partition)
+                if done.fault is not None:
+                    work.faults[log] = (done.fault, at, done.offset)
+                self._open_logs(work, log, done.entries, at, after)
+                await self._store(connection, work, {}, spans)
+                if done.fault is None:
+                    following = place.next if done.size > work.cursors[log].size else after
+                    await connection.execute(
+                        _PARKED_AT, {"log": log, "size": work.cursors[log].size, "next": following}
+                    )
+        _tell(work)
+        return done
+
+    async def unpark(self, log: str, place: Place, offset: int, size: int) -> bool:
+        """End the parking if the catch-up is level with the live path at `offset`, and the cursor with `size`."""
+        async with self._engine.begin() as connection:
+            work = await self._begin(connection, [log])
+            nexts = await self._offsets(connection, [place])
+            if nexts.get(place, 0) > offset or size > work.cursors[log].size:
+                return False
+            await connection.execute(_UNPARK, {"log": log})
+        _logger.warning("%s is level again and no longer parked", log)
+        return True
+
+    async def start(self, first: Mapping[Place, int]) -> dict[Place, int]:
+        """The stored next offset of each partition, not below the first one that the topic still has."""
+        async with self._engine.begin() as connection:
+            nexts = await self._offsets(connection, sorted(first))
+            gone = {place: offset for place, offset in first.items() if offset > nexts.get(place, 0)}
+            for place, offset in gone.items():
+                _logger.error("%s/%d begins at %d only: logs with a hole will be parked", *place, offset)
+            if gone:
+                await connection.execute(_NEXT, _columns(gone))
+        return {place: gone.get(place, nexts.get(place, 0)) for place in first}
+
+    async def _fetch(self, arrivals: Sequence[Arrival], failing: Mapping[str, Fault]) -> Outcome:
+        outcome = Outcome()
+        named = {event.log for _, _, log, content in arrivals if (event := opened(log, content))}
+        logs = sorted({arrived.log for arrived in arrivals if arrived.log} | named)
+        with ExitStack() as spans:
+            async with self._engine.begin() as connection:
+                work = await self._begin(connection, logs)
+                nexts = await self._offsets(connection, sorted({arrived.place for arrived in arrivals}))
+                fresh = contiguous(arrivals, nexts, outcome)
+                parked = set((await connection.execute(_PARKED, {"logs": logs})).scalars()) if logs else set()
+                for log in sorted(fresh, key=_registers_first):
+                    place, records = fresh[log]
+                    if log in parked:
+                        continue
+                    if log in failing:
+                        work.faults[log] = (failing[log], place, records[0].offset)
+                        continue
+                    done = await self._advance(connection, work, log, records, over_holes=False)
+                    if done.fault is not None:
+                        work.faults[log] = (done.fault, place, done.offset)
+                    self._open_logs(work, log, done.entries, place, records[-1].offset)
+                if outcome.nexts:
+                    await self._store(connection, work, outcome.nexts, spans)
+        _tell(work)
+        outcome.advanced = [log for log, entries in work.entries.items() if entries]
+        outcome.parked = {log: fault for log, (fault, _, _) in work.faults.items()}
+        return outcome
+
+    async def _begin(self, connection: AsyncConnection, logs: Sequence[str]) -> _Work:
+        """Lock what `apply` needs, then the cursors of the logs (sorted); every transaction locks in this order."""
+        if self._lock is not None and logs:
+            await self._lock(connection, logs)
+        rows = (await connection.execute(_CURSORS, {"logs": logs})).all() if logs else []
+        if len(rows) < len(logs):
+            await connection.execute(_NEW_CURSORS, {"logs": logs})
+            rows = (await connection.execute(_CURSORS, {"logs": logs})).all()
+        cursors = {}
+        for log, size, frontier, key, checked, unchecked in rows:
+            origin = f"{self._deployment}/{log}"
+            known = self._registers.get(origin) or (None if key is None else VerificationKey.parse(key))
+            cursors[log] = Cursor(log, origin, Frontier.from_bytes(size, frontier), known, checked, unchecked)
+        return _Work(cursors)
+
+    @staticmethod
+    async def _offsets(connection: AsyncConnection, places: Sequence[Place]) -> dict[Place, int]:
+        columns = {"topics": [place.topic for place in places], "partitions": [place.partition for place in places]}
+        rows = await connection.execute(_OFFSETS, columns)
+        return {Place(topic, partition): following for topic, partition, following in rows}
+
+    @staticmethod
+    async def _advance(
+        connection: AsyncConnection, work: _Work, log: str, records: Sequence[Seen], *, over_holes: bool
+    ) -> Advance:
+        cursor = work.cursors[log]
+        again = [
+            content.position for _, content in records if isinstance(content, Entry) and content.position < cursor.size
+        ]
+        applied: dict[int, bytes] = {}
+        if again:
+            rows = await connection.execute(_HEADERS, {"log": log, "positions": again})
+            applied = dict(rows.tuples().all())
+        done = advance(cursor, records, applied, over_holes=over_holes)
+        work.entries[log] = done.entries
+        return done
+
+    def _open_logs(self, work: _Work, register: str, entries: Iterable[Entry], place: Place, offset: int) -> None:
+        """Take the keys of logs that a register opens."""
+        for entry in entries:
+            event = opened(register, entry)
+            if event is None:
+                continue
+            cursor = work.cursors[event.log]
+            try:
+                key = VerificationKey.parse(event.key)
+            except NoteError as error:
+                work.faults[event.log] = (Fault(f"the register's key cannot be read: {error}", True), place, offset)
+                continue
+            if cursor.key is None and key.name == cursor.origin:
+                cursor.key = key
+                fault = check_waiting(cursor)
+            else:
+                fault = None if cursor.key == key else Fault("the register names a second key", stopped=True)
+            work.entries.setdefault(event.log, [])
+            if fault is not None:
+                work.faults[event.log] = (fault, place, offset)
+
+    async def _store(
+        self, connection: AsyncConnection, work: _Work, nexts: Mapping[Place, int], spans: ExitStack
+    ) -> None:
+        """Write entries, cursors and offsets, compute the service's own state, and park the logs at fault."""
+        rows = [(log, entry) for log, entries in work.entries.items() for entry in entries]
+        if rows:
+            await connection.execute(
+                _FOLLOWED,
+                {
+                    "logs": [log for log, _ in rows],
+                    "positions": [entry.position for _, entry in rows],
+                    "headers": [entry.leaf for _, entry in rows],
+                    "salts": [entry.salt for _, entry in rows],
+                    "datas": [entry.data for _, entry in rows],
+                },
+            )
+        changed = [work.cursors[log] for log in work.entries]
+        if changed:
+            await connection.execute(
+                _ADVANCE,
+                {
+                    "logs": [cursor.log for cursor in changed],
+                    "sizes": [cursor.size for cursor in changed],
+                    "frontiers": [cursor.frontier.to_bytes() for cursor in changed],
+                    "keys": [None if cursor.key is None else str(cursor.key) for cursor in changed],
+                    "checked": [cursor.checked for cursor in changed],
+                    "unchecked": [cursor.unchecked for cursor in changed],
+                },
+            )
+        for log, entries in work.entries.items():
+            if entries:
+                _trace(spans, log, entries)
+                await self._compute(connection, log, entries)
+        for log, (fault, place, offset) in work.faults.items():
+            about = {"log": log, "size": work.cursors[log].size, "reason": fault.reason, "stopped": fault.stopped}
+            at = {"topic": place.topic, "partition": place.partition, "next": offset}
+            await connection.execute(_PARK, about | at)
+        if nexts:
+            await connection.execute(_NEXT, _columns(nexts))
+
+    async def _compute(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
+        try:
+            await self._apply(connection, log, entries)
+        except Exception as failure:
+            if _is_outage(failure):
+                raise
+            raise ApplyError(log, failure) from failure
+
+
+def _registers_first(log: str) -> tuple[bool, str]:
+    return (not log.endswith("/register"), log)
+
+
+def _columns(nexts: Mapping[Place, int]) -> dict[str, list[Any]]:
+    places = sorted(nexts)
+    return {
+        "topics": [place.topic for place in places],
+        "partitions": [place.partition for place in places],
+        "nexts": [nexts[place] for place in places],
+    }
+
+
+def _is_outage(failure: Exception) -> bool:
+    """Whether the database is at fault and not what was asked of it."""
+    if isinstance(failure, DBAPIError):
+        return not isinstance(failure, IntegrityError | DataError | ProgrammingError)
+    return isinstance(failure, OSError)
+
+
+def _trace(spans: ExitStack, log: str, entries: Sequence[Entry]) -> None:
+    """A consumer span for each sampled entry, in its request's trace; the first links to the others and is current."""
+    sampled = [entry for entry in entries if not entry.header.get("traceparent", "-00").endswith("-00")]
+    for entry in reversed(sampled):
+        first = entry is sampled[0]
+        links = [other.header["traceparent"] for other in sampled[1:]] if first else []
+        about: dict[str, str | int] = {
+            telemetry.MESSAGING_SYSTEM: "kafka",
+            telemetry.MESSAGING_OPERATION: "process",
+            telemetry.LOG: log,
+            telemetry.POSITION: entry.position,
+            telemetry.COUNT: len(entries) if first else 1,
+        }
+        spans.enter_context(
+            telemetry.span_from(telemetry.SPAN_APPLY, entry.header["traceparent"], attributes=about, links=links)
+        )
+
+
+def _tell(work: _Work) -> None:
+    """Metrics and alarms of what has been committed."""
+    for log, entries in work.entries.items():
+        if entries:
+            telemetry.APPLIED.labels(log).inc(len(entries))
+    for log, (fault, _, _) in work.faults.items():
+        _logger.error("%s is %s: %s", log, "stopped" if fault.stopped else "parked", fault.reason)

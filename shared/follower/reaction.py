@@ -1,0 +1,103 @@
+"""Reactions: what a service does because of an entry of another service's log, once and in the order of that log."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.decider import Rejected
+from shared.events import Entry
+from shared.follower import Follower
+from shared.ledger import read_entries
+
+BATCH: Final = 500
+MAX_PAUSE: Final = 30.0
+
+_logger = logging.getLogger(__name__)
+
+_LOGS = text("SELECT log FROM cursor")
+_RANGE = text("""
+    SELECT coalesce(reacted.size, 0) AS start, cursor.size AS stop
+    FROM cursor LEFT JOIN reacted ON reacted.log = cursor.log WHERE cursor.log = :log
+""")
+_REACTED = text("""
+    INSERT INTO reacted (log, size) VALUES (:log, :size)
+    ON CONFLICT (log) DO UPDATE SET size = greatest(reacted.size, excluded.size)
+""")
+
+
+class Reactions:
+    """Calls `react` with each followed entry, in the order of its log, and keeps how far it came (table `reacted`).
+
+    `react` must be repeatable: it appends with door `reaction` and key `<entry id>/<name>`, so that a repeat after a
+    crash, or in a second replica, gets the first answer. It handles the refusals that the rules foresee; any error that
+    it raises, a refusal too, is logged and tried again with a growing pause, and the log's later entries wait.
+    """
+
+    def __init__(self, engine: AsyncEngine, follower: Follower, react: Callable[[Entry], Awaitable[None]]) -> None:
+        self._engine = engine
+        self._react = react
+        self._wakers: dict[str, asyncio.Event] = {}
+        self._new_log = asyncio.Event()
+        follower.applied.append(self._wake)
+
+    async def run(self) -> None:
+        """React until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            pause = 0.2
+            while True:
+                self._new_log.clear()
+                try:
+                    async with self._engine.connect() as connection:
+                        logs = (await connection.execute(_LOGS)).scalars().all()
+                except Exception as failure:  # noqa: BLE001 - whatever the database raises while it is away
+                    _logger.warning("reactions wait for the database: %s", type(failure).__name__)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, MAX_PAUSE)
+                    continue
+                for log in logs:
+                    if log not in self._wakers:
+                        self._wakers[log] = asyncio.Event()
+                        group.create_task(self._react_to(log), name=f"reactions to {log}")
+                pause = 0.2
+                await self._new_log.wait()
+
+    def _wake(self, log: str) -> None:
+        waker = self._wakers.get(log)
+        if waker is None:
+            self._new_log.set()
+        else:
+            waker.set()
+
+    async def _react_to(self, log: str) -> None:
+        waker, pause = self._wakers[log], 0.2
+        while True:
+            waker.clear()
+            try:
+                if await self._batch(log):
+                    await waker.wait()
+                pause = 0.2
+            except Exception as failure:  # noqa: BLE001 - logged and tried again; nothing is skipped
+                what = failure.code if isinstance(failure, Rejected) else type(failure).__name__
+                _logger.error("a reaction to %s failed (%s); it is tried again in %.1f s", log, what, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE)
+
+    async def _batch(self, log: str) -> bool:
+        """React to the next entries; returns whether none was left."""
+        async with self._engine.connect() as connection:
+            start, stop = (await connection.execute(_RANGE, {"log": log})).one()
+            entries = await read_entries(connection, "followed", log, start, min(stop, start + BATCH))
+        done = start
+        try:
+            for entry in entries:
+                await self._react(entry)
+                done = entry.position + 1
+        finally:
+            if done > start:
+                async with self._engine.begin() as connection:
+                    await connection.execute(_REACTED, {"log": log, "size": done})
+        return not entries

@@ -1,0 +1,72 @@
+"""A period as its submission log states it: rubrics, agencies, deadlines; the fold that all four services share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.decider import Rejected
+from shared.events import Event
+from shared.events.submission import (
+    AgenciesAdded,
+    Agency,
+    PeriodOpened,
+    PeriodStarted,
+    RubricFieldSet,
+    RubricSet,
+    SelfAssessmentClosed,
+)
+from shared.rubric import Field, Rubric, join
+
+
+@dataclass(frozen=True)
+class Period:
+    """What is known of a period after a prefix of its submission log; empty before `period-opened`."""
+
+    opened: PeriodOpened | None = None
+    fields: Mapping[str, tuple[Field, ...]] = field(default_factory=dict)
+    rubrics: Mapping[str, Rubric] = field(default_factory=dict)
+    agencies: Mapping[str, Agency] = field(default_factory=dict)
+    started: bool = False
+    closed: SelfAssessmentClosed | None = None
+
+    def evolve(self, event: Event) -> "Period":
+        """The period after one more event of its log; events of agencies change nothing."""
+        match event:
+            case PeriodOpened():
+                return replace(self, opened=event)
+            case RubricFieldSet():
+                fields = (*self.fields.get(event.group, ()), event.field)
+                return replace(self, fields={**self.fields, event.group: fields})
+            case RubricSet():
+                rubric = join(event.head, self.fields.get(event.group, ())[-event.count :])
+                return replace(self, rubrics={**self.rubrics, event.group: rubric})
+            case AgenciesAdded():
+                return replace(self, agencies={**self.agencies, **{agency.agency: agency for agency in event.agencies}})
+            case PeriodStarted():
+                return replace(self, started=True)
+            case SelfAssessmentClosed():
+                return replace(self, closed=event)
+            case _:
+                return self
+
+    def the_opened(self) -> PeriodOpened:
+        """The period's opening; Rejected `period-unknown` before it."""
+        if self.opened is None:
+            raise Rejected("period-unknown", "there is no such period", "period")
+        return self.opened
+
+    def the_agency(self, agency: str) -> Agency:
+        """The agency as named in this period; Rejected `agency-unknown`."""
+        found = self.agencies.get(agency)
+        if found is None:
+            raise Rejected("agency-unknown", f"{agency} is no agency of this period", "agency")
+        return found
+
+    def rubric_of(self, agency: str) -> Rubric:
+        """The rubric of the agency's group; Rejected `agency-unknown`."""
+        return self.rubrics[self.the_agency(agency).group]
+
+    def last_time(self, step: str) -> datetime | None:
+        """When a step ends for good (exclusive): its last time, else its due time; None where it has no deadline."""
+        deadline = self.the_opened().deadlines.get(step)
+        return None if deadline is None else deadline.last or deadline.due

@@ -1,0 +1,111 @@
+"""The rubric: what is scored, how points follow from declared data and ballots, and how they add up to an index.
+
+Pure: no clock, no network, no binary fraction. Formulas here are never edited, only added.
+"""
+
+from shared.rubric.bands import ranking
+from shared.rubric.cards import Card, LeafLine, LeafValue, NodeLine, PartLine
+from shared.rubric.check import Finding, check, require_computable
+from shared.rubric.files import load_period, load_rubric, period_schema, rubric_schema
+from shared.rubric.model import (
+    Band,
+    Criterion,
+    Field,
+    Form,
+    Gate,
+    Leaf,
+    Mode,
+    NotApplicable,
+    PartName,
+    Ranking,
+    Rubric,
+    RubricHead,
+    join,
+    split,
+)
+from shared.rubric.period import (
+    Agency,
+    AgencyGroup,
+    Council,
+    Deadline,
+    PeriodFile,
+    PeriodOpening,
+    days_late,
+    opening,
+)
+from shared.rubric.points import appraise, check_points, declare, dependents, normalise, points, self_assessed
+from shared.rubric.survey import FormTally, GroupResult, SurveyResult, survey_points
+from shared.rubric.total import card, self_assessed_total
+from shared.rubric.values import (
+    Code,
+    Exact,
+    Id,
+    Instant,
+    Label,
+    Points,
+    Rounding,
+    RubricError,
+    canonical_number,
+    parse_number,
+)
+
+__all__ = [
+    "Agency",
+    "AgencyGroup",
+    "Band",
+    "Card",
+    "Code",
+    "Council",
+    "Criterion",
+    "Deadline",
+    "Exact",
+    "Field",
+    "Finding",
+    "Form",
+    "FormTally",
+    "Gate",
+    "GroupResult",
+    "Id",
+    "Instant",
+    "Label",
+    "Leaf",
+    "LeafLine",
+    "LeafValue",
+    "Mode",
+    "NodeLine",
+    "NotApplicable",
+    "PartLine",
+    "PartName",
+    "PeriodFile",
+    "PeriodOpening",
+    "Points",
+    "Ranking",
+    "Rounding",
+    "Rubric",
+    "RubricError",
+    "RubricHead",
+    "SurveyResult",
+    "appraise",
+    "canonical_number",
+    "card",
+    "check",
+    "check_points",
+    "days_late",
+    "declare",
+    "dependents",
+    "join",
+    "load_period",
+    "load_rubric",
+    "normalise",
+    "opening",
+    "parse_number",
+    "period_schema",
+    "points",
+    "ranking",
+    "require_computable",
+    "rubric_schema",
+    "self_assessed",
+    "self_assessed_total",
+    "split",
+    "survey_points",
+]

@@ -1,0 +1,111 @@
+"""Rubric and period files: YAML in which every scalar but true, false and null is read as the characters written."""
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import Any, Final, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from shared.rubric.model import Rubric
+from shared.rubric.period import PeriodFile
+from shared.rubric.values import RubricError
+
+MAX_FILE: Final = 2 * 1024 * 1024
+"""Longest file, in characters."""
+M = TypeVar("M", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """No numbers, dates or yes/no: `0.50` stays `0.50`. Aliases and keys written twice are refused."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}  # noqa: RUF012 - the base class declares it so
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs leave it untyped
+            raise yaml.MarkedYAMLError(problem="aliases are not taken: write the value again", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if key.value in keys:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is written twice", problem_mark=key.start_mark)
+            keys.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^(null|~|)$"), ["n", "~", ""])
+
+
+def load_rubric(text: str) -> Rubric:
+    """The rubric of a YAML (or JSON) text.
+
+    `file-invalid` with the line for text that is no YAML, `rubric-invalid` with line and path of every fault of form.
+    Whether the rubric can be computed is for `check`.
+    """
+    return _load(text, Rubric, "rubric-invalid")
+
+
+def load_period(text: str) -> PeriodFile:
+    """The period of a YAML (or JSON) text; `file-invalid`, `period-invalid` as for `load_rubric`."""
+    return _load(text, PeriodFile, "period-invalid")
+
+
+def rubric_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a rubric file, whose figures are strings."""
+    return _schema(Rubric, "A rubric of the index")
+
+
+def period_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a period file."""
+    return _schema(PeriodFile, "A period of the index")
+
+
+def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _load(text: str, model: type[M], code: str) -> M:
+    if len(text) > MAX_FILE:
+        raise RubricError("file-invalid", f"the file is longer than {MAX_FILE} characters")
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        data = None if node is None else loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise RubricError(
+            "file-invalid", f"{error.problem}", None if mark is None else f"line {mark.line + 1}"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RubricError("file-invalid", f"this is no YAML: {str(error).splitlines()[0]}") from None
+    finally:
+        loader.dispose()
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = [(*_place(node, fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+    line, place, message = faults[0]
+    errors = [{"field": place, "code": code, "detail": f"line {line}: {message}"} for line, place, message in faults]
+    raise RubricError(code, f"line {line}: {place}: {message}", place, errors)
+
+
+def _place(node: yaml.Node | None, location: Sequence[int | str]) -> tuple[int, str]:
+    """Line and path of a fault; the model's own words for alternatives are not in the file and are left out."""
+    line, path = 1, ""
+    for step in location:
+        if isinstance(node, yaml.MappingNode) and isinstance(step, str):
+            found = next(((key, value) for key, value in node.value if key.value == step), None)
+            if found is None:
+                if step == location[-1]:
+                    path = f"{path}.{step}"
+                continue
+            line, node, path = found[0].start_mark.line + 1, found[1], f"{path}.{step}"
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node, path = node.value[step], f"{path}[{step}]"
+            line = node.start_mark.line + 1
+    return line, path.lstrip(".") or "(whole file)"
