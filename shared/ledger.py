@@ -310,9 +310,7 @@ class Ledger:
         except Exception as failure:  # noqa: BLE001 - handed to the caller; the other commands of the batch go on
             return failure
 
-    async def _decide(
-        self, connection: AsyncConnection, book: _Book, batch: _Batch, request: _Request
-    ) -> Accepted:
+    async def _decide(self, connection: AsyncConnection, book: _Book, batch: _Batch, request: _Request) -> Accepted:
         state = await self._state(connection, book, batch, request)
         version = await self._version(connection, book, batch, request.stream)
         if request.expected_version is not None and request.expected_version != version:

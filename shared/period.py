@@ -1,11 +1,12 @@
 """A period as its submission log states it: rubrics, agencies, deadlines; the fold that all four services share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.decider import Rejected
-from shared.events import Event
+from shared.events import Entry, Event
+from shared.events.scoring import IndexPublished
 from shared.events.submission import (
     AgenciesAdded,
     Agency,
@@ -16,6 +17,9 @@ from shared.events.submission import (
     SelfAssessmentClosed,
 )
 from shared.rubric import Field, Rubric, join
+
+STREAM = "period"
+"""The stream of a submission log that says what its period is."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,16 @@ class Period:
         """When a step ends for good (exclusive): its last time, else its due time; None where it has no deadline."""
         deadline = self.the_opened().deadlines.get(step)
         return None if deadline is None else deadline.last or deadline.due
+
+
+def fold(period: Period, entries: Sequence[Entry]) -> Period:
+    """The period after more entries of its submission log; what a `Projection` of that log is made with."""
+    for entry in entries:
+        if entry.stream == STREAM and entry.event is not None:
+            period = period.evolve(entry.event)
+    return period
+
+
+def fold_published(published: bool, entries: Sequence[Entry]) -> bool:
+    """Whether the period's index stands published after more entries of its scoring log: then no score may move."""
+    return published or any(entry.type == IndexPublished.type for entry in entries)

@@ -65,26 +65,31 @@ class Returns:
                 return replace(self, started=True)
             case SurveyNotHeld():
                 return replace(self, not_held=True)
-            case FormSet():
-                forms = (*self.pending.get(event.campaign, ()), event.form)
-                return replace(self, pending={**self.pending, event.campaign: forms})
-            case CampaignOpened():
-                parts = self.pending.get(event.campaign, ())[-event.count :]
-                return self._with(Campaign(event, {form.id: form for form in parts}))
-            case InvitationsIssued():
-                own = self.invited.get(event.agency, {})
-                total = own.get(event.form, 0) + event.count
-                return replace(self, invited={**self.invited, event.agency: {**own, event.form: total}})
-            case ResponsesRecorded():
-                return self._add(event.agency, event.form, FormTally(event.ballots, event.counts))
-            case TooFewRecorded():
-                return self._add(event.agency, event.form, FormTally(event.ballots, {}))
-            case SurveyCompleted():
-                return self._with(self.campaigns[event.campaign]._replace(completed=True))
             case StudyImported():
                 return replace(self, studies={**self.studies, event.agency: event.points})
             case _:
-                return self
+                return self._of_campaign(event)
+
+    def _of_campaign(self, event: Event) -> "Returns":
+        returns = self
+        match event:
+            case FormSet():
+                forms = (*self.pending.get(event.campaign, ()), event.form)
+                returns = replace(self, pending={**self.pending, event.campaign: forms})
+            case CampaignOpened():
+                parts = self.pending.get(event.campaign, ())[-event.count :]
+                returns = self._with(Campaign(event, {form.id: form for form in parts}))
+            case InvitationsIssued():
+                own = self.invited.get(event.agency, {})
+                total = own.get(event.form, 0) + event.count
+                returns = replace(self, invited={**self.invited, event.agency: {**own, event.form: total}})
+            case ResponsesRecorded():
+                returns = self._add(event.agency, event.form, FormTally(event.ballots, event.counts))
+            case TooFewRecorded():
+                returns = self._add(event.agency, event.form, FormTally(event.ballots, {}))
+            case SurveyCompleted():
+                returns = self._with(self.campaigns[event.campaign]._replace(completed=True))
+        return returns
 
     def _with(self, campaign: Campaign) -> "Returns":
         return replace(self, campaigns={**self.campaigns, campaign.opened.campaign: campaign})
@@ -95,8 +100,8 @@ class Returns:
         return replace(self, recorded={**self.recorded, agency: {**own, form: both}})
 
     def campaign_of(self, agency: str) -> Campaign | None:
-        """The newest campaign that asks about the agency."""
-        return next((each for each in reversed(self.campaigns.values()) if agency in each.opened.agencies), None)
+        """The campaign that asks about the agency; a group of agencies has one at most."""
+        return next((each for each in self.campaigns.values() if agency in each.opened.agencies), None)
 
     def tallies(self, agency: str) -> Mapping[str, FormTally]:
         """What the rubric's rules read of an agency's ballots, by form.
@@ -143,9 +148,7 @@ class Returns:
 
     def open_agencies(self, period: Period) -> tuple[str, ...]:
         """The agencies that the survey is not complete for, in the order of the period."""
-        return tuple(
-            agency for agency in period.agencies if not self.complete_for(agency, period.rubric_of(agency))
-        )
+        return tuple(agency for agency in period.agencies if not self.complete_for(agency, period.rubric_of(agency)))
 
     def complete(self, period: Period) -> bool:
         """Whether the survey is complete: every campaign is completed and every agency covered, or none was held."""

@@ -148,7 +148,7 @@ def context_of(traceparent: str | None) -> Context:
 
 def _remote(traceparent: str | None) -> SpanContext | None:
     """The sampled remote span; None, at little cost, if there is none or it is not sampled."""
-    if traceparent is None or traceparent.endswith("-00"):
+    if not traceparent or traceparent[-1] in "02468ace":  # the last bit of the flags says whether it is sampled
         return None
     context = trace.get_current_span(context_of(traceparent)).get_span_context()
     return context if context.is_valid and context.trace_flags.sampled else None

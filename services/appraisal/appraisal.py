@@ -181,10 +181,8 @@ def _recognise(state: Appraisal, command: Recognise) -> list[Event]:
         declared = _judged(case, item, command.judged.get(item))
         if declared is None:
             raise Rejected("nothing-declared", f"the agency declared nothing on {item}: appraise it", "items")
-        if declared.not_applicable:
-            value = _not_applicable(leaf)
-        else:
-            value = _computed(state, case, leaf, declared.data)
+        claimed = declared.not_applicable
+        value = _not_applicable(leaf) if claimed else _computed(state, case, leaf, declared.data)
         events += _appraised(case, item, value, declared.position, True, command.reason_code, command.reason, events)
     return events
 
@@ -401,9 +399,7 @@ def evolve(state: Appraisal, event: Event) -> Appraisal:
         case AgencyAppraised():
             return replace(state, closed=True)
         case AppraiserAssigned():
-            return replace(
-                state, fields={**state.fields, (event.appraiser, event.group): frozenset(event.fields)}
-            )
+            return replace(state, fields={**state.fields, (event.appraiser, event.group): frozenset(event.fields)})
         case CouncilSeated():
             return replace(state, chair=event.chair)
         case _:

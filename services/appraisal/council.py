@@ -22,19 +22,15 @@ from shared.events.appraisal import (
 from shared.period import Period
 
 STREAM = "period"
-_OF_AGENCIES = (AgencyOpened, ItemAppraised, CouncilAdjusted, ExplanationRequested, AgencyAppraised)
 
 
 @dataclass(frozen=True)
 class Work:
-    """All of a period's appraisal: the agencies, and whether something changed since the last finalising."""
+    """All of a period's appraisal: its agencies and its council."""
 
     started: bool = False
     agencies: Mapping[str, Appraisal] = field(default_factory=dict)
     council: CouncilSeated | None = None
-    finalised: bool = False
-    changed: bool = False
-    seen_survey: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,6 @@ class Finalise:
     published: bool
     cases: Mapping[str, Case]
     surveyed: frozenset[str]
-    grown: bool
 
 
 Command = Start | AssignAppraiser | AssignMonitor | SeatCouncil | Finalise
@@ -140,14 +135,12 @@ def _finalise(state: Work, command: Finalise) -> list[Event]:
         appraisal = state.agencies.get(agency, Appraisal())
         if not appraisal.closed:
             faults.append({"item": agency, "code": "agency-open", "detail": "its appraisal is not closed"})
-        elif not appraisal.adjusted.keys() >= case.rubric.leaves.keys():
+        else:
             faults += [{**fault, "item": f"{agency} {fault['item']}"} for fault in open_items(appraisal, case)]
         if agency not in command.surveyed:
             faults.append({"item": agency, "code": "survey-open", "detail": "its survey is not complete"})
     if faults:
         raise Rejected("period-open", f"{len(faults)} things are open", "period", faults)
-    if state.finalised and not state.changed and not command.grown:
-        raise Rejected("already-final", "nothing changed since the appraisal was finalised")
     return [AppraisalFinalised(agencies=tuple(sorted(command.cases)))]
 
 
@@ -157,12 +150,10 @@ def evolve(state: Work, event: Event) -> Work:
         case AppraisalStarted():
             return replace(state, started=True)
         case CouncilSeated():
-            return replace(state, council=event, changed=True)
-        case AppraisalFinalised():
-            return replace(state, finalised=True, changed=False)
+            return replace(state, council=event)
         case AgencyOpened() | ItemAppraised() | CouncilAdjusted() | ExplanationRequested() | AgencyAppraised():
             appraisal = evolve_agency(state.agencies.get(event.agency, Appraisal()), event)
-            return replace(state, agencies={**state.agencies, event.agency: appraisal}, changed=True)
+            return replace(state, agencies={**state.agencies, event.agency: appraisal})
         case _:
             return state
 

@@ -10,7 +10,7 @@ Actor = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class Tally(BaseModel):
-    """A vote of the council: all its members, then how they voted; `in_writing` of those that voted did so in writing."""
+    """A vote of the council: all its members, then how they voted; `in_writing`: how many of the votes were written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -29,7 +29,7 @@ class FormSet(Event):
 
 
 class CampaignOpened(Event):
-    """Manifest of a campaign over all agencies of a group: its span, and count, first position and SHA-256 of its forms."""
+    """Manifest of a campaign over all agencies of a group: its span; count, first position and SHA-256 of its forms."""
 
     type: ClassVar[str] = "survey.campaign-opened.v1"
     campaign: Id

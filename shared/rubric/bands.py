@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
-from shared.rubric.cards import Card, NodeLine
+from shared.rubric.cards import Card
 from shared.rubric.model import LeastShare, NoZero, PartName, Ranking, Rubric
 
 
@@ -47,12 +47,12 @@ def _met(need: NoZero | LeastShare, card: Card) -> bool:
     if need.part is not None:
         parts = [part for part in card.parts if part.part is PartName(need.part)]
         return all(_reaches(need, Fraction(part.achieved), Fraction(part.applicable)) for part in parts)
-    nodes: list[NodeLine] = [node for node in (*card.fields, *card.criteria) if node.code == need.code]
-    if nodes:
-        return _reaches(need, Fraction(nodes[0].achieved), Fraction(nodes[0].applicable))
-    leaf = next(line for line in card.leaves if line.code == need.code)
-    applicable = Fraction(0) if leaf.not_applicable else Fraction(leaf.maximum or 0)
-    return _reaches(need, Fraction(leaf.achieved or 0), applicable)
+    for leaf in card.leaves:
+        if leaf.code == need.code:
+            applicable = Fraction(0) if leaf.not_applicable else Fraction(leaf.maximum or 0)
+            return _reaches(need, Fraction(leaf.achieved or 0), applicable)
+    node = next(node for node in (*card.fields, *card.criteria) if node.code == need.code)
+    return _reaches(need, Fraction(node.achieved), Fraction(node.applicable))
 
 
 def _scored(level: str, card: Card) -> list[Fraction]:

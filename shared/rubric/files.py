@@ -69,13 +69,21 @@ def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
-def _load(text: str, model: type[M], code: str) -> M:
+def parse_yaml(text: str) -> Any:
+    """The mappings, lists and strings of a YAML text, as its reader takes them; `file-invalid` with the line."""
+    return _parse(text)[1]
+
+
+def _parse(text: str) -> tuple[yaml.Node | None, Any]:
     if len(text) > MAX_FILE:
         raise RubricError("file-invalid", f"the file is longer than {MAX_FILE} characters")
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        data = None if node is None else loader.construct_document(node)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            return node, None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise RubricError(
@@ -83,8 +91,10 @@ def _load(text: str, model: type[M], code: str) -> M:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RubricError("file-invalid", f"this is no YAML: {str(error).splitlines()[0]}") from None
-    finally:
-        loader.dispose()
+
+
+def _load(text: str, model: type[M], code: str) -> M:
+    node, data = _parse(text)
     try:
         return model.model_validate(data)
     except ValidationError as error:

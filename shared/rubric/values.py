@@ -132,9 +132,9 @@ def round_to(value: Fraction, digits: int, mode: RoundingMode) -> Decimal:
 
 def _whole(value: Fraction, mode: RoundingMode) -> int:
     units, rest = divmod(abs(value.numerator), value.denominator)
-    if mode is RoundingMode.HALF_UP:
+    if mode == RoundingMode.HALF_UP:
         units += 2 * rest >= value.denominator
-    elif mode is RoundingMode.HALF_EVEN:
+    elif mode == RoundingMode.HALF_EVEN:
         units += 2 * rest > value.denominator or (2 * rest == value.denominator and units % 2 == 1)
     return -units if value < 0 else units
 

@@ -45,6 +45,11 @@ class Checkpoint(NamedTuple):
     size: int
     root: bytes
 
+    @property
+    def log(self) -> str:
+        """The log's name, `<service>/<period>`: its origin without the deployment."""
+        return "/".join(self.origin.split("/")[-2:])
+
     def text(self) -> str:
         """The three lines that are signed: origin, size, base64 of the root."""
         return f"{self.origin}\n{self.size}\n{encode64(self.root)}\n"

@@ -178,7 +178,7 @@ def outgrown(path: str, size: int) -> bool:
         return False
     level = int(found["level"]) if (found["level"] or "").isdigit() else 0
     held = int(re.sub(r"[x/]", "", found["number"])) * WIDTH + int(found["width"])
-    return held < size // WIDTH**level
+    return held < size >> 8 * level
 
 
 def read_tile(raw: bytes, width: int) -> tuple[bytes, ...]:

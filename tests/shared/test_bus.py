@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -11,18 +11,22 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 
-from shared.bus import PARTITIONS, Bus, CheckpointRecord, Publisher, Record, RecordError, checkpoint_record, from_record, to_record
+from shared.bus import (
+    PARTITIONS,
+    Bus,
+    CheckpointRecord,
+    Publisher,
+    Record,
+    RecordError,
+    checkpoint_record,
+    from_record,
+    to_record,
+)
 from shared.events import Entry, canonical, data_hash
 from shared.tlog.checkpoint import Checkpoint, sign_checkpoint
 from shared.tlog.note import log_key
 
 ORIGIN = "parindex.test/submission/2024-year"
-
-
-class KafkaStack(Protocol):
-    """Of the local stack, where its broker is."""
-
-    kafka: str
 
 
 def entry(position: int = 7, data: bytes | None = '{"lý do":"đủ"}'.encode(), type_: str = "points-declared") -> Entry:
@@ -123,11 +127,6 @@ def test_a_malformed_record_is_refused_with_its_fault(record: Record, complaint:
         from_record(*record)
 
 
-@pytest.fixture
-def bus(stack: KafkaStack) -> Bus:
-    return Bus(stack.kafka, f"t{secrets.token_hex(6)}")
-
-
 async def test_topics_are_made_as_transport_and_making_them_again_changes_nothing(bus: Bus) -> None:
     for _ in range(2):
         await bus.ensure_topics(["submission", "scoring"], agencies=["a-017"])
@@ -135,7 +134,9 @@ async def test_topics_are_made_as_transport_and_making_them_again_changes_nothin
     await admin.start()
     try:
         topics = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
-        [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, bus.topic("submission"))])
+        answers: list[Any] = await admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, bus.topic("submission"))]
+        )
     finally:
         await admin.close()
     assert {name: count for name, count in topics.items() if name.startswith(bus.prefix)} == {
@@ -144,7 +145,7 @@ async def test_topics_are_made_as_transport_and_making_them_again_changes_nothin
         f"{bus.prefix}.intake.a-017": 1,
         f"{bus.prefix}.intake-receipts.a-017": 1,
     }
-    config = {name: value for name, value, *_ in answer.resources[0][4]}
+    config = {name: value for name, value, *_ in answers[0].resources[0][4]}
     assert config["cleanup.policy"] == "delete"
     assert config["retention.ms"] == "604800000"
     assert config["segment.ms"] == "86400000"
@@ -160,7 +161,8 @@ async def test_a_publisher_goes_on_after_a_batch_that_the_broker_rejected(bus: B
         await publisher.settled([await publisher.send(topic, small, 3)])
         with pytest.raises(KafkaError):
             await publisher.settled([await publisher.send(topic, large, 3)])
-        await publisher.settled([await publisher.send(topic, small, 3) for _ in range(5)])
+        for _ in range(5):
+            await publisher.settled([await publisher.send(topic, small, 3)])
     finally:
         await publisher.close()
     async with bus.reader() as reader:

@@ -76,6 +76,10 @@ def bearer(
     return {"Authorization": f"Bearer {token(folder, *roles, agency=agency, ttl=ttl)}"}
 
 
+def raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
 def is_problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
     body: dict[str, object] = answer.json()
     assert (answer.status_code, body["status"], body["code"]) == (status, status, code)
@@ -242,8 +246,8 @@ async def test_if_match_names_the_expected_version(
 
 @pytest.mark.parametrize("header", ["v12", '"12"', 'W/"v12"', "*", '"v12", "v13"', '"v-1"', '"v012"', '"v１"', ""])
 async def test_a_malformed_if_match_is_refused(client: httpx.AsyncClient, tmp_path: Path, header: str) -> None:
-    headers = bearer(tmp_path, Role.OFFICER) | {"If-Match": header}
-    answer = await client.post("/terms", headers={name: value.encode() for name, value in headers.items()})
+    headers = [*raw(bearer(tmp_path, Role.OFFICER)), (b"If-Match", header.encode())]
+    answer = await client.post("/terms", headers=headers)
     assert is_problem(answer, 400, "if-match-invalid")["field"] == "If-Match"
 
 
@@ -257,8 +261,8 @@ async def test_the_idempotency_key_is_taken_as_it_is_or_made_fresh(client: httpx
 
 @pytest.mark.parametrize("key", [b"", b"x" * 129, "khóa".encode(), b"a\tb"])
 async def test_a_malformed_idempotency_key_is_refused(client: httpx.AsyncClient, tmp_path: Path, key: bytes) -> None:
-    headers = [(name, value.encode()) for name, value in bearer(tmp_path, Role.OFFICER).items()]
-    answer = await client.post("/terms", headers=[*headers, ("Idempotency-Key", key)])
+    headers = [*raw(bearer(tmp_path, Role.OFFICER)), (b"Idempotency-Key", key)]
+    answer = await client.post("/terms", headers=headers)
     is_problem(answer, 400, "idempotency-key-invalid")
 
 

@@ -290,9 +290,8 @@ def test_no_datum_whatever_gives_more_than_the_maximum_or_less_than_nothing(rule
     try:
         canonical = normalise(item, data)
         value = points(item, data)
-    except RubricError as refused:
-        assert refused.field == "1.1"
-        return
+    except RubricError:
+        return  # what refusals look like is stated case by case above
     assert 0 <= value <= Decimal("1.5")
     assert normalise(item, canonical) == canonical
     assert points(item, canonical) == value

@@ -1,0 +1,416 @@
+"""The appraisal's HTTP door: assignments, decisions on items, the council's adjustments, closing and finalising."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.appraisal import appraisal, council
+from services.appraisal.appraisal import Adjust, Appraise, Case, Close, Recognise, RequestExplanation
+from services.appraisal.views import Appraised, Filed, fold_appraised, fold_filed
+from shared.access import Caller, Role, actor_id, own_agency, require
+from shared.decider import Rejected
+from shared.events import Code, Id, Instant
+from shared.events.appraisal import Tally
+from shared.ledger import Moment, Projection
+from shared.period import Period, fold_published
+from shared.returns import Returns
+from shared.returns import fold as fold_returns
+from shared.service import Service
+from shared.web import Problem, Terms, accepted, terms
+
+PROBLEMS: Final = {
+    "agency-closed": Problem(409, "The agency's appraisal is closed", "Đã kết thúc thẩm định cơ quan này"),
+    "agency-unknown": Problem(404, "No such agency in the period", "Không có cơ quan này trong kỳ đánh giá"),
+    "appraisal-not-open": Problem(409, "The appraisal is not open yet", "Chưa mở thẩm định cơ quan này"),
+    "council-invalid": Problem(422, "The council is not as the period states", "Thành phần Hội đồng không hợp lệ"),
+    "data-invalid": Problem(422, "The data do not fit the item's rule", "Số liệu không phù hợp với tiêu chí"),
+    "declaration-changed": Problem(409, "Another declaration stands", "Số liệu kê khai đã thay đổi"),
+    "explanation-open": Problem(409, "A request waits for its answer", "Yêu cầu giải trình chưa được trả lời"),
+    "field-not-assigned": Problem(403, "The field is not yours", "Không được phân công lĩnh vực này"),
+    "field-unknown": Problem(404, "No such field in the rubric", "Không có lĩnh vực này trong bộ tiêu chí"),
+    "group-unknown": Problem(404, "No such group in the period", "Không có nhóm cơ quan này"),
+    "item-surveyed": Problem(422, "A survey scores this item", "Tiêu chí này chấm qua điều tra xã hội học"),
+    "item-unknown": Problem(404, "No such item in the rubric", "Không có tiêu chí này"),
+    "items-invalid": Problem(422, "Items are not named once each", "Danh sách tiêu chí không hợp lệ"),
+    "leaf-open": Problem(409, "Items are still open", "Còn tiêu chí chưa thẩm định xong"),
+    "level-unknown": Problem(422, "No such level", "Không có mức đánh giá này"),
+    "must-apply": Problem(422, "The item applies to every agency", "Tiêu chí bắt buộc áp dụng"),
+    "not-carried": Problem(422, "The vote does not carry", "Không đủ số phiếu tán thành"),
+    "not-the-chair": Problem(403, "Only the seated chair may", "Chỉ Chủ tịch Hội đồng được thực hiện"),
+    "nothing-declared": Problem(409, "Nothing was declared", "Cơ quan chưa kê khai tiêu chí này"),
+    "nothing-remaining": Problem(409, "Nothing remains in the field", "Lĩnh vực không còn tiêu chí chờ thẩm định"),
+    "period-open": Problem(409, "The period has open matters", "Kỳ đánh giá còn việc chưa hoàn thành"),
+    "period-published": Problem(409, "The period is published", "Kỳ đánh giá đã công bố"),
+    "period-unknown": Problem(404, "There is no such period", "Không có kỳ đánh giá này"),
+    "points-above-maximum": Problem(422, "Above the maximum", "Vượt điểm tối đa"),
+    "points-negative": Problem(422, "Points are not negative", "Điểm không được âm"),
+    "points-off-step": Problem(422, "Off the step of points", "Điểm không đúng bước chấm"),
+    "reason-code-unknown": Problem(422, "No such reason code", "Không có mã lý do này"),
+    "reason-missing": Problem(422, "The reason is missing", "Thiếu lý do"),
+    "tally-invalid": Problem(422, "The tally does not add up", "Kết quả biểu quyết không hợp lệ"),
+    "until-passed": Problem(422, "The time lies in the past", "Thời hạn đã qua"),
+}
+
+INSIDE: Final = (
+    Role.OFFICER, Role.APPRAISER, Role.MONITOR, Role.COUNCIL, Role.COUNCIL_CHAIR, Role.APPROVER, Role.AUDITOR,
+)  # fmt: skip
+
+Officer = Annotated[Caller, Depends(require(Role.OFFICER))]
+Appraiser = Annotated[Caller, Depends(require(Role.APPRAISER))]
+Chair = Annotated[Caller, Depends(require(Role.COUNCIL_CHAIR))]
+Insider = Annotated[Caller, Depends(require(*INSIDE))]
+Agency = Annotated[Caller, Depends(require(Role.AGENCY, Role.AGENCY_HEAD))]
+OnTerms = Annotated[Terms, Depends(terms)]
+Subject = Annotated[str, Field(min_length=1, max_length=200)]
+Words = Annotated[str, Field(max_length=4000)]
+
+
+class Body(BaseModel):
+    """A request's body; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class AssignmentBody(Body):
+    """Who (the token's `sub`) gets which fields of a group's rubric."""
+
+    subject: Subject
+    group: Id
+    fields: Annotated[tuple[Code, ...], Field(max_length=50)]
+
+
+class CouncilBody(Body):
+    """The council's members and its chair, by their tokens' `sub`."""
+
+    chair: Subject
+    members: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=99)]
+
+
+class RecognitionBody(Body):
+    """Items to recognise as declared, or a field whose remaining items are; `judged`: item → declaration's position."""
+
+    items: Annotated[tuple[Code, ...], Field(max_length=200)] = ()
+    field: Code | None = None
+    judged: dict[Code, int] = {}
+    reason_code: Id = "as-declared"
+    reason: Words = ""
+
+
+class AppraisalBody(Body):
+    """An item's corrected data, or that it does not apply; `judged`: the declaration's position."""
+
+    data: Annotated[str, Field(max_length=200)] | None = None
+    not_applicable: bool = False
+    judged: int | None = None
+    reason_code: Id
+    reason: Words = ""
+
+
+class RequestBody(Body):
+    """A question to the agency, to be answered before `until`."""
+
+    until: Instant
+    reason_code: Id
+    question: Words = ""
+
+
+class AdjustmentBody(Body):
+    """The council's value of an item with its resolution and vote."""
+
+    data: Annotated[str, Field(max_length=200)] | None = None
+    not_applicable: bool = False
+    resolution: Annotated[str, Field(min_length=1, max_length=64)]
+    tally: Tally
+    reason_code: Id
+    reason: Words = ""
+
+
+class Desk:
+    """What the routes share: the service's projections, and a command's surroundings read in its transaction."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.filed = Projection(Filed(), fold_filed, "followed")
+        self.returns = Projection(Returns(), fold_returns, "followed")
+        self.published = Projection(False, fold_published, "followed")
+        self.appraised = Projection(Appraised(), fold_appraised, "entry")
+
+    def sees(self, period: str) -> tuple[Any, ...]:
+        """The followed logs that a decision of the period rests on."""
+        return self.filed.of(f"submission/{period}"), self.published.of(f"scoring/{period}")
+
+    def case(self, moment: Moment, period: str, agency: str, actor: str) -> Case:
+        """An agency's case at the moment of the decision; Rejected `period-unknown`, `agency-unknown`."""
+        filed: Filed = moment.seen[f"submission/{period}"]
+        opened, filing = filed.period.the_opened(), filed.of(agency)
+        return Case(
+            actor=actor,
+            agency=agency,
+            group=filed.period.the_agency(agency).group,
+            time=moment.time,
+            position=moment.position,
+            rubric=filed.period.rubric_of(agency),
+            council=opened.council,
+            declared=filing.declared,
+            answered=filing.answered,
+            published=moment.seen[f"scoring/{period}"],
+        )
+
+    async def decide_on_agency(
+        self, period: str, agency: str, caller: Caller, on: Terms, command: Callable[[Case], appraisal.Command]
+    ) -> Response:
+        """Run a command on one agency's appraisal."""
+        result = await self.service.ledger.execute(
+            appraisal.DECIDER,
+            f"appraisal/{period}",
+            appraisal.stream(agency),
+            lambda moment: command(self.case(moment, period, agency, caller.actor)),
+            actor=caller.actor,
+            reads=(council.STREAM,),
+            sees=self.sees(period),
+            **on,
+        )
+        return accepted(result)
+
+    async def decide_on_period(
+        self,
+        period: str,
+        caller: Caller,
+        on: Terms,
+        command: Callable[[Moment, Period, bool], council.Command],
+        more: tuple[Any, ...] = (),
+    ) -> Response:
+        """Run a command on the period's appraisal as a whole."""
+
+        def build(moment: Moment) -> council.Command:
+            filed: Filed = moment.seen[f"submission/{period}"]
+            return command(moment, filed.period, moment.seen[f"scoring/{period}"])
+
+        result = await self.service.ledger.execute(
+            council.DECIDER,
+            f"appraisal/{period}",
+            council.STREAM,
+            build,
+            actor=caller.actor,
+            reads=("*",),
+            sees=(*self.sees(period), *more),
+            **on,
+        )
+        return accepted(result)
+
+    def actor(self, subject: str) -> str:
+        """The actor id of a person of the configured issuer."""
+        settings = self.service.settings
+        return actor_id(settings.identity_secret, settings.issuer, subject)
+
+
+def router(service: Service) -> APIRouter:
+    """All routes of the appraisal."""
+    desk, routes = Desk(service), APIRouter()
+    _assignments(desk, routes)
+    _decisions(desk, routes)
+    _closings(desk, routes)
+    _reads(desk, routes)
+    return routes
+
+
+def _assignments(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/appraisers", tags=["assignments"])
+    async def assign_appraiser(period: Id, body: AssignmentBody, caller: Officer, on: OnTerms) -> Response:
+        """Assign an appraiser to fields of a group; a new assignment replaces the one before."""
+        actor = desk.actor(body.subject)
+        return await desk.decide_on_period(
+            period,
+            caller,
+            on,
+            lambda _, known, out: council.AssignAppraiser(known, out, actor, body.group, body.fields),
+        )
+
+    @routes.post("/periods/{period}/monitors", tags=["assignments"])
+    async def assign_monitor(period: Id, body: AssignmentBody, caller: Officer, on: OnTerms) -> Response:
+        """Assign a following body to fields of a group: it sees and remarks, it does not score."""
+        actor = desk.actor(body.subject)
+        return await desk.decide_on_period(
+            period, caller, on, lambda _, known, out: council.AssignMonitor(known, out, actor, body.group, body.fields)
+        )
+
+    @routes.post("/periods/{period}/council", tags=["assignments"])
+    async def seat_council(period: Id, body: CouncilBody, caller: Officer, on: OnTerms) -> Response:
+        """Seat the Appraisal Council."""
+        chair, members = desk.actor(body.chair), tuple(desk.actor(member) for member in body.members)
+        return await desk.decide_on_period(
+            period, caller, on, lambda _, known, out: council.SeatCouncil(known, out, chair, members)
+        )
+
+
+def _decisions(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/agencies/{agency}/recognitions", tags=["appraisal"])
+    async def recognise(period: Id, agency: Id, body: RecognitionBody, caller: Appraiser, on: OnTerms) -> Response:
+        """Recognise items as declared, one by one or all remaining ones of a field; an entry for each."""
+        if bool(body.items) == (body.field is not None):
+            raise Rejected("items-invalid", "name items or a field", "items")
+        return await desk.decide_on_agency(
+            period,
+            agency,
+            caller,
+            on,
+            lambda case: Recognise(case, body.items, body.field, body.judged, body.reason_code, body.reason),
+        )
+
+    @routes.put("/periods/{period}/agencies/{agency}/items/{item}/appraisal", tags=["appraisal"])
+    async def appraise(
+        period: Id, agency: Id, item: Code, body: AppraisalBody, caller: Appraiser, on: OnTerms
+    ) -> Response:
+        """Correct an item's data, refuse or accept a claim of not applicable; the item's rule gives the points."""
+        return await desk.decide_on_agency(
+            period,
+            agency,
+            caller,
+            on,
+            lambda case: Appraise(
+                case, item, body.data, body.not_applicable, body.judged, body.reason_code, body.reason
+            ),
+        )
+
+    @routes.post("/periods/{period}/agencies/{agency}/items/{item}/explanation-request", tags=["appraisal"])
+    async def request_explanation(
+        period: Id, agency: Id, item: Code, body: RequestBody, caller: Appraiser, on: OnTerms
+    ) -> Response:
+        """Ask the agency to explain an item before a date."""
+        return await desk.decide_on_agency(
+            period,
+            agency,
+            caller,
+            on,
+            lambda case: RequestExplanation(case, item, body.until, body.reason_code, body.question),
+        )
+
+    @routes.put("/periods/{period}/agencies/{agency}/items/{item}/adjustment", tags=["council"])
+    async def adjust(period: Id, agency: Id, item: Code, body: AdjustmentBody, caller: Chair, on: OnTerms) -> Response:
+        """Enter the council's adjustment of an item: resolution, vote, reason."""
+        return await desk.decide_on_agency(
+            period,
+            agency,
+            caller,
+            on,
+            lambda case: Adjust(
+                case,
+                item,
+                body.data,
+                body.not_applicable,
+                body.resolution,
+                body.tally,
+                body.reason_code,
+                body.reason,
+            ),
+        )
+
+
+def _closings(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/agencies/{agency}/closing", tags=["appraisal"])
+    async def close(period: Id, agency: Id, caller: Officer, on: OnTerms) -> Response:
+        """Close an agency's appraisal; refused while an item is open, each by name."""
+        return await desk.decide_on_agency(period, agency, caller, on, Close)
+
+    @routes.post("/periods/{period}/finalisation", tags=["appraisal"])
+    async def finalise(period: Id, caller: Officer, on: OnTerms) -> Response:
+        """Declare the period's appraisal final; refused while agency, item or survey is open, each by name."""
+
+        def build(moment: Moment, known: Period, published: bool) -> council.Finalise:
+            returns: Returns = moment.seen[f"survey/{period}"]
+            still_open = set(returns.open_agencies(known))
+            return council.Finalise(
+                known,
+                published,
+                {agency: desk.case(moment, period, agency, caller.actor) for agency in known.agencies},
+                frozenset(agency for agency in known.agencies if agency not in still_open),
+            )
+
+        return await desk.decide_on_period(period, caller, on, build, (desk.returns.of(f"survey/{period}"),))
+
+
+def _reads(desk: Desk, routes: APIRouter) -> None:
+    @routes.get("/periods/{period}", tags=["reads"])
+    async def show_period(period: Id, caller: Insider) -> dict[str, Any]:
+        """The period's appraisal: agencies, council, assignments, finalising."""
+        (filed_at, filed), (size, own) = await desk.service.read(
+            desk.filed.of(f"submission/{period}"), desk.appraised.of(f"appraisal/{period}")
+        )
+        filed.period.the_opened()
+        return {
+            "period": period,
+            "agencies": {
+                agency: {
+                    "opened": agency in own.opened,
+                    "submitted": own.opened.get(agency),
+                    "closed": agency in own.closed,
+                }
+                for agency in filed.period.agencies
+            },
+            "council": None if own.council is None else own.council.model_dump(mode="json"),
+            "appraisers": [
+                _assignment(actor, group, fields) for (actor, group), fields in sorted(own.appraisers.items())
+            ],
+            "monitors": [_assignment(actor, group, fields) for (actor, group), fields in sorted(own.monitors.items())],
+            "finalised": own.finalised,
+            "heads": _heads(period, filed_at, size),
+        }
+
+    @routes.get("/periods/{period}/agencies/{agency}", tags=["reads"])
+    async def show_agency(period: Id, agency: Id, caller: Insider) -> dict[str, Any]:
+        """All decisions on an agency's items; appraisers and monitors see those of their fields."""
+        (filed_at, filed), (size, own) = await desk.service.read(
+            desk.filed.of(f"submission/{period}"), desk.appraised.of(f"appraisal/{period}")
+        )
+        filed.period.the_opened()
+        group, rubric = filed.period.the_agency(agency).group, filed.period.rubric_of(agency)
+        fields = {leaf.code: each.code for each in rubric.fields for leaf in each.leaves}
+        wide = caller.has(*(role for role in INSIDE if role not in (Role.APPRAISER, Role.MONITOR)))
+        seen = set(fields.values()) if wide else own.fields_of(caller.actor, group)
+        declared = filed.of(agency).declared
+        return {
+            "period": period,
+            "agency": agency,
+            "opened": agency in own.opened,
+            "closed": agency in own.closed,
+            "declared": {
+                item: {"position": each.position, "data": each.data, "not_applicable": each.not_applicable}
+                for item, each in sorted(declared.items())
+                if fields[item] in seen
+            },
+            "decisions": [line.json() for line in own.lines.get(agency, ()) if fields[line.item] in seen],
+            "heads": _heads(period, filed_at, size),
+        }
+
+    @routes.get("/periods/{period}/agencies/{agency}/explanation-requests", tags=["reads"])
+    async def show_requests(period: Id, agency: Id, caller: Agency) -> dict[str, Any]:
+        """What an agency is asked to explain, until when, and whether it is settled; its own only."""
+        own_agency(caller, agency)
+        (filed_at, filed), (size, own) = await desk.service.read(
+            desk.filed.of(f"submission/{period}"), desk.appraised.of(f"appraisal/{period}")
+        )
+        settled = filed.of(agency).settled
+        return {
+            "requests": [
+                {
+                    "request": line.position,
+                    "item": line.item,
+                    "until": line.until,
+                    "question": line.words,
+                    "settled": line.position in settled,
+                }
+                for line in own.lines.get(agency, ())
+                if line.what == "explanation-requested"
+            ],
+            "heads": _heads(period, filed_at, size),
+        }
+
+
+def _assignment(actor: str, group: str, fields: tuple[str, ...]) -> dict[str, Any]:
+    return {"actor": actor, "group": group, "fields": list(fields)}
+
+
+def _heads(period: str, submission: int, own: int) -> dict[str, dict[str, int]]:
+    return {f"appraisal/{period}": {"size": own}, f"submission/{period}": {"size": submission}}

@@ -1,0 +1,179 @@
+"""What the appraisal service reads: what agencies filed, and its own log as officers and agencies look at it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from services.appraisal.appraisal import Declared
+from shared.events import Entry, Event, instant, plain
+from shared.events.appraisal import (
+    AdjustmentReasoned,
+    AgencyAppraised,
+    AgencyOpened,
+    AppraisalFinalised,
+    AppraisalReasoned,
+    AppraiserAssigned,
+    CouncilAdjusted,
+    CouncilSeated,
+    ExplanationAsked,
+    ExplanationRequested,
+    ItemAppraised,
+    MonitorAssigned,
+)
+from shared.events.submission import (
+    ExplanationClosed,
+    ExplanationGiven,
+    NotApplicableClaimed,
+    PointsDeclared,
+    SelfAssessmentSubmitted,
+)
+from shared.period import Period
+
+
+@dataclass(frozen=True)
+class Filing:
+    """What one agency filed: its newest declarations, and how many requests for explanation of an item are settled."""
+
+    declared: Mapping[str, Declared] = field(default_factory=dict)
+    answered: Mapping[str, int] = field(default_factory=dict)
+    settled: frozenset[int] = frozenset()
+    submitted: bool = False
+
+
+@dataclass(frozen=True)
+class Filed:
+    """A period's submission log as the appraisal reads it."""
+
+    period: Period = field(default_factory=Period)
+    agencies: Mapping[str, Filing] = field(default_factory=dict)
+
+    def of(self, agency: str) -> Filing:
+        """What an agency filed; an empty filing where it filed nothing."""
+        return self.agencies.get(agency, Filing())
+
+
+def fold_filed(filed: Filed, entries: Sequence[Entry]) -> Filed:
+    """What is filed after more entries of the submission log."""
+    period, agencies = filed.period, dict(filed.agencies)
+    for entry in entries:
+        event = entry.event
+        if event is None:
+            continue
+        period = period.evolve(event)
+        agency = entry.stream.removeprefix("self-assessment/")
+        if agency != entry.stream:
+            agencies[agency] = _filed(agencies.get(agency, Filing()), entry.position, event)
+    return Filed(period, agencies)
+
+
+def _filed(filing: Filing, position: int, event: Event) -> Filing:
+    match event:
+        case PointsDeclared():
+            declared = Declared(position, event.data, event.points, False)
+            return replace(filing, declared={**filing.declared, event.item: declared})
+        case NotApplicableClaimed():
+            declared = Declared(position, None, None, True)
+            return replace(filing, declared={**filing.declared, event.item: declared})
+        case ExplanationGiven() | ExplanationClosed() if event.request is not None:
+            answered = {**filing.answered, event.item: filing.answered.get(event.item, 0) + 1}
+            return replace(filing, answered=answered, settled=filing.settled | {event.request})
+        case SelfAssessmentSubmitted():
+            return replace(filing, submitted=True)
+        case _:
+            return filing
+
+
+@dataclass(frozen=True)
+class Line:
+    """One decision on an item, with the words that were given beside it, if they are not erased."""
+
+    position: int
+    time: str
+    actor: str
+    what: str
+    item: str
+    data: str | None
+    points: Decimal | None
+    not_applicable: bool
+    reason_code: str
+    judged: int | None = None
+    resolution: str | None = None
+    tally: Mapping[str, int] | None = None
+    until: str | None = None
+    words: str | None = None
+
+    def json(self) -> dict[str, Any]:
+        """As an answer shows it."""
+        shown = {name: value for name, value in self.__dict__.items() if value is not None}
+        return shown | ({} if self.points is None else {"points": plain(self.points)})
+
+
+@dataclass(frozen=True)
+class Appraised:
+    """A period's appraisal log as people look at it."""
+
+    lines: Mapping[str, tuple[Line, ...]] = field(default_factory=dict)
+    opened: Mapping[str, bool] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
+    appraisers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    monitors: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    council: CouncilSeated | None = None
+    finalised: int | None = None
+
+    def fields_of(self, actor: str, group: str) -> frozenset[str]:
+        """The fields of a group that an appraiser or monitor has."""
+        return frozenset((*self.appraisers.get((actor, group), ()), *self.monitors.get((actor, group), ())))
+
+
+def fold_appraised(appraised: Appraised, entries: Sequence[Entry]) -> Appraised:
+    """The appraisal after more entries of its own log."""
+    for entry in entries:
+        if entry.event is not None:
+            appraised = _appraised(appraised, entry, entry.event)
+    return appraised
+
+
+def _appraised(state: Appraised, entry: Entry, event: Event) -> Appraised:
+    match event:
+        case AppraiserAssigned():
+            return replace(state, appraisers={**state.appraisers, (event.appraiser, event.group): event.fields})
+        case MonitorAssigned():
+            return replace(state, monitors={**state.monitors, (event.monitor, event.group): event.fields})
+        case CouncilSeated():
+            return replace(state, council=event)
+        case AgencyOpened():
+            return replace(state, opened={**state.opened, event.agency: event.submitted})
+        case AgencyAppraised():
+            return replace(state, closed=state.closed | {event.agency})
+        case AppraisalFinalised():
+            return replace(state, finalised=entry.position)
+        case ItemAppraised() | CouncilAdjusted() | ExplanationRequested():
+            own = (*state.lines.get(event.agency, ()), _line(entry, event))
+            return replace(state, lines={**state.lines, event.agency: own})
+        case AppraisalReasoned() | AdjustmentReasoned():
+            return _worded(state, event.agency, event.of, event.reason)
+        case ExplanationAsked():
+            return _worded(state, event.agency, event.of, event.question)
+        case _:
+            return state
+
+
+def _line(entry: Entry, event: ItemAppraised | CouncilAdjusted | ExplanationRequested) -> Line:
+    what = entry.type.split(".")[1]
+    line = Line(
+        entry.position, entry.header["time"], entry.actor, what, event.item, None, None, False, event.reason_code
+    )
+    match event:
+        case ExplanationRequested():
+            return replace(line, until=instant(event.until))
+        case ItemAppraised():
+            line = replace(line, judged=event.judged)
+        case CouncilAdjusted():
+            line = replace(line, resolution=event.resolution, tally=event.tally.model_dump())
+    return replace(line, data=event.data, points=event.points, not_applicable=event.not_applicable)
+
+
+def _worded(state: Appraised, agency: str, of: int, words: str) -> Appraised:
+    lines = tuple(replace(line, words=words) if line.position == of else line for line in state.lines.get(agency, ()))
+    return replace(state, lines={**state.lines, agency: lines})

@@ -1,0 +1,339 @@
+"""The survey of a period: campaigns with their invitations, responses and completion, imported studies, none held."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+from shared.decider import Decider, Rejected
+from shared.events import Event, parts_digest
+from shared.events.survey import (
+    CampaignOpened,
+    FormCompleted,
+    FormSet,
+    InvitationsIssued,
+    ResponsesRecorded,
+    StudyImported,
+    SurveyCompleted,
+    SurveyNotHeld,
+    SurveyStarted,
+    TooFewRecorded,
+)
+from shared.period import Period
+from shared.returns import Campaign, Returns, balloted, surveyed
+from shared.rubric import Form, FormTally, Imported, Rubric, RubricError, check_points
+from shared.rubric.survey import FEWEST
+
+PERIOD_STREAM: Final = "period"
+STUDIES_STREAM: Final = "studies"
+MAX_INVITATIONS: Final = 10_000
+"""Invitations in one command: their tokens are one answer."""
+
+
+@dataclass(frozen=True)
+class StartSurvey:
+    """The period has started: `of` is the position of that entry, `period` what the submission log says up to it."""
+
+    name: str
+    of: int
+    period: Period
+
+
+@dataclass(frozen=True)
+class OpenCampaign:
+    """Ask about all agencies of a group, with the forms of its rubric, from `opens` until just before `closes`.
+
+    `position` is that of the first entry; `published` says whether the period's index is.
+    """
+
+    campaign: str
+    group: str
+    opens: datetime
+    closes: datetime
+    period: Period
+    time: datetime
+    position: int
+    published: bool
+
+
+@dataclass(frozen=True)
+class IssueInvitations:
+    """Invite so many respondents to fill in one form about one agency."""
+
+    campaign: str
+    agency: str
+    form: str
+    count: int
+    period: Period
+    time: datetime
+    published: bool
+
+
+@dataclass(frozen=True)
+class RecordResponses:
+    """Ballots that a turning box gave up."""
+
+    campaign: str
+    agency: str
+    form: str
+    tally: FormTally
+
+
+@dataclass(frozen=True)
+class CloseBox:
+    """All ballots that a box held when its campaign had closed."""
+
+    campaign: str
+    agency: str
+    form: str
+    tally: FormTally
+    time: datetime
+
+
+@dataclass(frozen=True)
+class CompleteCampaign:
+    """End a campaign that has closed. `position` is that of the first entry."""
+
+    campaign: str
+    time: datetime
+    position: int
+    published: bool
+
+
+@dataclass(frozen=True)
+class ImportStudy:
+    """Let an existing study give an agency's points of the surveyed items."""
+
+    agency: str
+    points: Mapping[str, Decimal]
+    document: str
+    dated: date
+    source: str
+    period: Period
+    published: bool
+
+
+Command = StartSurvey | OpenCampaign | IssueInvitations | RecordResponses | CloseBox | CompleteCampaign | ImportStudy
+
+
+def campaign_stream(campaign: str) -> str:
+    """The stream of a campaign's entries."""
+    return f"campaign/{campaign}"
+
+
+def decide(state: Returns, command: Command) -> Sequence[Event]:  # noqa: PLR0911 - one line a command
+    """The events that the command means; Rejected as the service's table of codes says."""
+    if isinstance(command, OpenCampaign | IssueInvitations | CompleteCampaign | ImportStudy) and command.published:
+        raise Rejected("period-published", "the period's index is published; nothing that it rests on may change")
+    match command:
+        case StartSurvey():
+            return _start(state, command)
+        case OpenCampaign():
+            return _open(state, command)
+        case IssueInvitations():
+            return _invite(state, command)
+        case RecordResponses():
+            return _record(state, command)
+        case CloseBox():
+            return _close_box(state, command)
+        case CompleteCampaign():
+            return _complete(state, command)
+        case ImportStudy():
+            return _import(state, command)
+
+
+DECIDER: Decider[Returns, Command, Event] = Decider(Returns(), decide, Returns.evolve)
+"""On the state of the whole log: its commands name all streams in `reads`."""
+
+
+def _start(state: Returns, command: StartSurvey) -> list[Event]:
+    if state.started:
+        return []
+    started = SurveyStarted(period=command.name, of=command.of)
+    if any(rubric.has_survey for rubric in command.period.rubrics.values()):
+        return [started]
+    return [started, SurveyNotHeld(of=command.of)]
+
+
+def _open(state: Returns, command: OpenCampaign) -> list[Event]:
+    if command.campaign in state.campaigns:
+        raise Rejected("campaign-exists", f"there is a campaign {command.campaign} already", "campaign")
+    rubric = command.period.rubrics.get(command.group)
+    if rubric is None:
+        raise Rejected("group-unknown", f"{command.group} is no group of this period", "group")
+    if not balloted(rubric):
+        raise Rejected("group-has-no-survey", f"no ballot scores an item of the group {command.group}", "group")
+    for name, campaign in state.campaigns.items():
+        if campaign.opened.group == command.group:
+            raise Rejected("campaign-exists", f"the group {command.group} is asked about in campaign {name}", "group")
+    if command.closes <= max(command.opens, command.time):
+        raise Rejected("span-invalid", "a campaign closes after it opens, and not in the past", "closes")
+    forms = [FormSet(campaign=command.campaign, group=command.group, form=form) for form in _forms(rubric)]
+    opened = CampaignOpened(
+        campaign=command.campaign,
+        group=command.group,
+        agencies=tuple(a.agency for a in command.period.agencies.values() if a.group == command.group),
+        opens=command.opens,
+        closes=command.closes,
+        count=len(forms),
+        first=command.position,
+        digest=parts_digest(forms),
+    )
+    return [*forms, opened]
+
+
+def _forms(rubric: Rubric) -> list[Form]:
+    """The forms that an item reads; others would ask for nothing."""
+    read = {question.form for leaf in balloted(rubric) for question in getattr(leaf.rule, "questions", ())}
+    return [form for form in rubric.forms if form.id in read]
+
+
+def _invite(state: Returns, command: IssueInvitations) -> list[Event]:
+    campaign = _the_campaign(state, command.campaign)
+    _check_place(campaign, command.agency, command.form)
+    if campaign.completed or command.time >= campaign.opened.closes:
+        raise Rejected("campaign-closed", f"the campaign {command.campaign} has closed", "campaign")
+    if not 1 <= command.count <= MAX_INVITATIONS:
+        raise Rejected("count-invalid", f"issue 1 to {MAX_INVITATIONS} invitations at a time", "count")
+    study = state.studies.get(command.agency, {})
+    if any(leaf.code in study for leaf in balloted(command.period.rubric_of(command.agency))):
+        raise Rejected("study-imported", f"an imported study stands for {command.agency}'s ballots", "agency")
+    return [InvitationsIssued(campaign=command.campaign, agency=command.agency, form=command.form, count=command.count)]
+
+
+def _record(state: Returns, command: RecordResponses) -> list[Event]:
+    _check_place(_the_campaign(state, command.campaign), command.agency, command.form)
+    if command.tally.ballots < FEWEST:
+        raise Rejected("too-few", f"an entry speaks for at least {FEWEST} ballots")
+    return [_recorded(command)]
+
+
+def _close_box(state: Returns, command: CloseBox) -> list[Event]:
+    campaign = _the_campaign(state, command.campaign)
+    _check_place(campaign, command.agency, command.form)
+    _check_closed(campaign, command.time)
+    if command.tally.ballots >= FEWEST:
+        return [_recorded(command)]
+    return [
+        TooFewRecorded(
+            campaign=command.campaign, agency=command.agency, form=command.form, ballots=command.tally.ballots
+        )
+    ]
+
+
+def _recorded(command: RecordResponses | CloseBox) -> ResponsesRecorded:
+    counts = {question: dict(sorted(options.items())) for question, options in sorted(command.tally.counts.items())}
+    return ResponsesRecorded(
+        campaign=command.campaign,
+        agency=command.agency,
+        form=command.form,
+        ballots=command.tally.ballots,
+        counts=counts,
+    )
+
+
+def _complete(state: Returns, command: CompleteCampaign) -> list[Event]:
+    campaign = _the_campaign(state, command.campaign)
+    if campaign.completed:
+        raise Rejected("campaign-completed", f"the campaign {command.campaign} is completed", "campaign")
+    _check_closed(campaign, command.time)
+    parts = [
+        _form_completed(state, command.campaign, agency, form)
+        for agency in campaign.opened.agencies
+        for form in campaign.forms
+    ]
+    completed = SurveyCompleted(
+        campaign=command.campaign,
+        invitations=sum(part.invitations for part in parts),
+        ballots=sum(part.ballots for part in parts),
+        count=len(parts),
+        first=command.position,
+        digest=parts_digest(parts),
+    )
+    return [*parts, completed]
+
+
+def _form_completed(state: Returns, campaign: str, agency: str, form: str) -> FormCompleted:
+    tally = state.recorded.get(agency, {}).get(form, FormTally(0, {}))
+    return FormCompleted(
+        campaign=campaign,
+        agency=agency,
+        form=form,
+        invitations=state.invited.get(agency, {}).get(form, 0),
+        ballots=tally.ballots,
+        counts={question: dict(options) for question, options in tally.counts.items()},
+    )
+
+
+def _import(state: Returns, command: ImportStudy) -> list[Event]:
+    agency = command.period.the_agency(command.agency)
+    rubric = command.period.rubric_of(command.agency)
+    leaves = {leaf.code: leaf for leaf in surveyed(rubric)}
+    if not leaves:
+        raise Rejected("group-has-no-survey", f"no survey scores an item of the group {agency.group}", "agency")
+    faults: list[RubricError] = []
+    for code, points in command.points.items():
+        try:
+            if code not in leaves:
+                rubric.leaf(code)
+                raise RubricError("item-not-surveyed", "no survey scores this item", code)
+            check_points(leaves[code], points)
+        except RubricError as fault:
+            faults.append(fault)
+    if faults:
+        errors = [{"item": fault.field or "", "code": fault.code, "detail": fault.message} for fault in faults]
+        raise Rejected(faults[0].code, faults[0].message, f"points.{faults[0].field}", errors)
+    _check_whole(state, command, rubric)
+    return [
+        StudyImported(
+            agency=command.agency,
+            points=dict(sorted(command.points.items())),
+            document=command.document,
+            dated=command.dated,
+            source=command.source,
+        )
+    ]
+
+
+def _check_whole(state: Returns, command: ImportStudy, rubric: Rubric) -> None:
+    """A study gives all surveyed items, or, beside ballots, all that only a study scores."""
+    instead = not command.points or any(leaf.code in command.points for leaf in balloted(rubric))
+    needed = [leaf for leaf in surveyed(rubric) if instead or isinstance(leaf.rule, Imported)]
+    if missing := [leaf.code for leaf in needed if leaf.code not in command.points]:
+        errors = [{"item": code, "code": "study-incomplete", "detail": "no points are given"} for code in missing]
+        raise Rejected("study-incomplete", f"points lack for {', '.join(missing)}", "points", errors)
+    if not instead:
+        return
+    campaign = state.campaign_of(command.agency)
+    if campaign is not None and campaign.completed:
+        raise Rejected("campaign-completed", f"the ballots on {command.agency} are counted", "agency")
+    if state.invited.get(command.agency):
+        raise Rejected("invitations-issued", f"respondents are invited to vote on {command.agency}", "agency")
+
+
+def check_open(campaign: Campaign, time: datetime) -> None:
+    """Refuse a ballot outside the campaign's span: `campaign-not-open`, `campaign-closed`."""
+    if time < campaign.opened.opens:
+        raise Rejected("campaign-not-open", "ballots may be cast once the campaign opens", "token")
+    if campaign.completed or time >= campaign.opened.closes:
+        raise Rejected("campaign-closed", "the campaign has closed", "token")
+
+
+def _the_campaign(state: Returns, name: str) -> Campaign:
+    campaign = state.campaigns.get(name)
+    if campaign is None:
+        raise Rejected("campaign-unknown", f"there is no campaign {name}", "campaign")
+    return campaign
+
+
+def _check_place(campaign: Campaign, agency: str, form: str) -> None:
+    if agency not in campaign.opened.agencies:
+        raise Rejected("agency-unknown", f"{agency} is not in this campaign", "agency")
+    if form not in campaign.forms:
+        raise Rejected("form-unknown", f"{form} is no form of this campaign", "form")
+
+
+def _check_closed(campaign: Campaign, time: datetime) -> None:
+    if time < campaign.opened.closes:
+        raise Rejected("campaign-still-open", "ballots may be cast until the campaign closes", "campaign")
