@@ -52,23 +52,23 @@ class StoreError(Exception):
     """The object store refused or failed."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - named for what is the case
+class StoreUnavailable(StoreError):
     """The object store did not answer, or answered that it cannot now."""
 
 
-class StoreNotWriteOnce(StoreError):  # noqa: N818 - named for what is the case
+class StoreNotWriteOnce(StoreError):
     """The object store lets go of what was written once; the proof must not rest on it."""
 
 
-class ObjectMissing(StoreError):  # noqa: N818 - named for what is the case
+class ObjectMissing(StoreError):
     """There is no object of this name."""
 
 
-class ObjectConflict(StoreError):  # noqa: N818 - named for what is the case
+class ObjectConflict(StoreError):
     """There is an object of this name with other bytes."""
 
 
-class ObjectLocked(StoreError):  # noqa: N818 - named for what is the case
+class ObjectLocked(StoreError):
     """A lock, or a missing right, forbids this."""
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import orjson
 
 from services.scoring.formula import CURRENT, FORMULAS
-from services.scoring.scorecard import RELEVANT, SCORED, States
+from services.scoring.scorecard import SCORED, States, before
 from shared.decider import Rejected
 from shared.events import Entry
 from shared.events.scoring import Head, Row
@@ -35,13 +35,13 @@ def replay(
     if formula not in FORMULAS:
         raise Rejected("formula-unknown", f"this version of the software has no formula {formula}", "formula")
     scored = {log: head for log, head in sorted(heads.items()) if log.partition("/")[0] in SCORED}
-    states = States()
+    folded = {}
     for log, head in scored.items():
-        entries = logs.get(log, ())[: head.size]
+        service, entries = log.partition("/")[0], logs.get(log, ())[: head.size]
         if len(entries) < head.size:
             raise Rejected("log-incomplete", f"{log} has {len(entries)} of {head.size} entries", "heads")
-        states = states.fold(log.partition("/")[0], entries)
-    return result_of(states, scored, formula=formula, final=final)
+        folded[service] = before(service).fold(service, entries)
+    return result_of(States.of(folded), scored, formula=formula, final=final)
 
 
 def result_of(states: States, heads: Mapping[str, Head], *, formula: str = CURRENT, final: bool = True) -> Result:
@@ -52,9 +52,7 @@ def result_of(states: States, heads: Mapping[str, Head], *, formula: str = CURRE
     return Result(formula, heads, table, cards, result_digest(formula, heads, table, cards))
 
 
-def result_digest(
-    formula: str, heads: Mapping[str, Head], table: Sequence[Row], cards: Mapping[str, Card]
-) -> str:
+def result_digest(formula: str, heads: Mapping[str, Head], table: Sequence[Row], cards: Mapping[str, Card]) -> str:
     """Hex SHA-256 over {formula, heads, table, cards} as canonical JSON (RFC 8785); `heads` are the scored logs'."""
     body = {
         "formula": formula,
@@ -64,9 +62,3 @@ def result_digest(
     }
     # all keys are ASCII, so sorting them by bytes is sorting them by UTF-16 units; there are no floats
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def moved_after(log: str, entries: Sequence[Entry]) -> Entry | None:
-    """The first of these entries of a log that can move a score."""
-    types = RELEVANT[log.partition("/")[0]]
-    return next((entry for entry in entries if entry.type in types), None)

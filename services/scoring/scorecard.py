@@ -43,11 +43,12 @@ from shared.events.survey import (
     StudyImported,
     SurveyCompleted,
     SurveyNotHeld,
+    SurveyStarted,
     TooFewRecorded,
 )
 from shared.period import Period
 from shared.returns import Returns
-from shared.rubric import Card, LeafValue, Mode, PartName, survey_points
+from shared.rubric import LeafValue, Mode, PartName, survey_points
 
 SCORED: Final = ("submission", "appraisal", "survey")
 """The services whose logs a score is computed from, in the order of `States`."""
@@ -60,7 +61,6 @@ def _tags(*events: type[Event]) -> frozenset[str]:
 RELEVANT: Final[Mapping[str, frozenset[str]]] = {
     "submission": _tags(
         PeriodOpened,
-        RubricFieldSet,
         RubricSet,
         AgenciesAdded,
         PeriodStarted,
@@ -70,14 +70,12 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
         SelfAssessmentClosed,
     ),
     "appraisal": _tags(ItemAppraised, CouncilAdjusted),
-    "survey": _tags(
-        FormSet, CampaignOpened, ResponsesRecorded, TooFewRecorded, StudyImported, SurveyCompleted, SurveyNotHeld
-    ),
+    "survey": _tags(CampaignOpened, ResponsesRecorded, TooFewRecorded, StudyImported, SurveyCompleted, SurveyNotHeld),
 }
 """The types, by service, that can move a score: after a finalising, one of them needs a new finalising."""
 
 _READ: Final[Mapping[str, frozenset[str]]] = {
-    "submission": RELEVANT["submission"] | _tags(ExplanationGiven, ExplanationClosed),
+    "submission": RELEVANT["submission"] | _tags(RubricFieldSet, ExplanationGiven, ExplanationClosed),
     "appraisal": RELEVANT["appraisal"]
     | _tags(
         AppraiserAssigned,
@@ -88,7 +86,7 @@ _READ: Final[Mapping[str, frozenset[str]]] = {
         AgencyAppraised,
         AppraisalFinalised,
     ),
-    "survey": RELEVANT["survey"],
+    "survey": RELEVANT["survey"] | _tags(SurveyStarted, FormSet),
 }
 
 
@@ -140,7 +138,7 @@ class Assessed:
 class SubmissionState:
     """A period and what its agencies declared, after a prefix of its submission log."""
 
-    period: Period = Period()
+    period: Period = field(default_factory=Period)
     agencies: Mapping[str, Assessed] = field(default_factory=dict)
 
     def fold(self, entries: Sequence[Entry]) -> "SubmissionState":
@@ -237,37 +235,56 @@ class AppraisalState:
         return self.assigned.get((actor, group), nothing) | self.monitored.get((actor, group), nothing)
 
 
+State = SubmissionState | AppraisalState | Returns
+
+
+class Folded(NamedTuple):
+    """One log's state after a prefix of it; `moved`: the position of the last entry there that can move a score."""
+
+    state: State
+    moved: int = -1
+
+    def fold(self, service: str, entries: Sequence[Entry]) -> "Folded":
+        """After more entries of the log; this one stays as it is."""
+        read, relevant, state = _READ[service], RELEVANT[service], self.state
+        moved = max((entry.position for entry in entries if entry.type in relevant), default=self.moved)
+        if isinstance(state, Returns):
+            return Folded(returns.fold(state, [entry for entry in entries if entry.type in read]), moved)
+        return Folded(state.fold(entries), moved)
+
+
+def before(service: str) -> Folded:
+    """A log of that service before its first entry."""
+    states: Mapping[str, State] = {
+        "submission": SubmissionState(),
+        "appraisal": AppraisalState(),
+        "survey": Returns(),
+    }
+    return Folded(states[service])
+
+
 class States(NamedTuple):
-    """A period's three logs, each folded to some size."""
+    """A period's three logs, each folded to some size; `moved` as in `Folded`, by service."""
 
-    submission: SubmissionState = SubmissionState()
-    appraisal: AppraisalState = AppraisalState()
-    survey: Returns = Returns()
+    submission: SubmissionState
+    appraisal: AppraisalState
+    survey: Returns
+    moved: Mapping[str, int]
 
-    def fold(self, service: str, entries: Sequence[Entry]) -> "States":
-        """The states after more entries of one of the logs."""
-        return States(**self._asdict() | {service: fold_of(service, getattr(self, service), entries)})
+    @classmethod
+    def of(cls, folded: Mapping[str, Folded]) -> "States":
+        """Put together by service; a log that is not named is empty."""
+        logs = {service: folded.get(service, before(service)) for service in SCORED}
+        submission, appraisal, survey = (logs[service].state for service in SCORED)
+        assert isinstance(submission, SubmissionState)
+        assert isinstance(appraisal, AppraisalState)
+        assert isinstance(survey, Returns)
+        return cls(submission, appraisal, survey, {service: each.moved for service, each in logs.items()})
 
     @property
     def period(self) -> Period:
         """The period as its submission log states it."""
         return self.submission.period
-
-
-State = SubmissionState | AppraisalState | Returns
-
-
-def initial_of(service: str) -> State:
-    """The state of a service's log before its first entry."""
-    state: State = getattr(States(), service)
-    return state
-
-
-def fold_of(service: str, state: State, entries: Sequence[Entry]) -> State:
-    """The state after more entries of a log of that service."""
-    if isinstance(state, Returns):
-        return returns.fold(state, [entry for entry in entries if entry.type in _READ[service]])
-    return state.fold(entries)
 
 
 def leaves(states: States, agency: str) -> dict[str, LeafValue]:
@@ -331,11 +348,6 @@ def open_requests(states: States, agency: str, at: datetime) -> list[Request]:
         for position, request in sorted(judged.requests.items())
         if position not in answered and request.until > at
     ]
-
-
-def open_items(card: Card) -> list[str]:
-    """The items of a provisional card that have no points yet."""
-    return [line.code for line in card.leaves if line.open]
 
 
 A = TypeVar("A", Assessed, Judged)

@@ -22,7 +22,8 @@ from shared.events.survey import (
 )
 from shared.period import Period
 from shared.returns import Campaign, Returns, balloted, surveyed
-from shared.rubric import Form, FormTally, Imported, Rubric, RubricError, check_points
+from shared.rubric import Form, FormTally, Rubric, RubricError, check_points
+from shared.rubric.rules import Imported
 from shared.rubric.survey import FEWEST
 
 PERIOD_STREAM: Final = "period"
@@ -122,7 +123,7 @@ def campaign_stream(campaign: str) -> str:
     return f"campaign/{campaign}"
 
 
-def decide(state: Returns, command: Command) -> Sequence[Event]:  # noqa: PLR0911 - one line a command
+def decide(state: Returns, command: Command) -> Sequence[Event]:
     """The events that the command means; Rejected as the service's table of codes says."""
     if isinstance(command, OpenCampaign | IssueInvitations | CompleteCampaign | ImportStudy) and command.published:
         raise Rejected("period-published", "the period's index is published; nothing that it rests on may change")

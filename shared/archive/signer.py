@@ -8,7 +8,7 @@ from shared.tlog.checkpoint import Checkpoint, sign_checkpoint
 from shared.tlog.note import SigningKey
 
 
-class SignerRefused(Exception):  # noqa: N818 - named for what is the case
+class SignerRefused(Exception):
     """The signer has signed a larger size of this log, or another root for this size."""
 
 

@@ -25,7 +25,7 @@ from shared.tlog.note import VerificationKey
 FETCH: Final = 1000
 WITHIN: Final = 0.01
 SEEK_PAUSE: Final = 1.0
-"""Between two seeks of a partition: what was fetched before the seek still comes in, and each would seek again."""
+"""Between two seeks of a partition: what was fetched before a seek still comes in, and can undo it."""
 STALL_SECONDS: Final = 15.0
 MEASURE_SECONDS: Final = 2.0
 MAX_PAUSE: Final = 30.0
@@ -94,6 +94,7 @@ class Follower:
         self._session = session_seconds
         self._ends: dict[Place, int] = {}
         self._nexts: dict[Place, int] = {}
+        self._lost: dict[Place, int] = {}
         self._seek_after: dict[Place, float] = {}
         self._busy = False
         self._parked = asyncio.Event()
@@ -140,7 +141,8 @@ class Follower:
             async with faust_app_running(app, stop_timeout=STOP_SECONDS):
                 seen, since = dict(self._nexts), monotonic()
                 while not app.should_stop:
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(0.25)
+                    await self._seek_back(app)
                     if self._busy or seen != self._nexts or not self._behind(app):
                         seen, since = dict(self._nexts), monotonic()
                     elif monotonic() - since > STALL_SECONDS:
@@ -192,6 +194,7 @@ class Follower:
         await app.consumer._commit(positions)
         await app.consumer.seek_wait(positions)
         self._nexts |= nexts
+        self._lost.clear()
 
     async def _receive(self, app: Any, events: Sequence[Any]) -> None:
         """Apply a fetch. It never raises: Faust would acknowledge the fetch and drop it."""
@@ -210,8 +213,8 @@ class Follower:
                 self._told(outcome.advanced)
                 if outcome.parked:
                     self._parked.set()
-                if outcome.lost:
-                    await self._seek_back(app, outcome.lost)
+                self._lost |= outcome.lost
+                await self._seek_back(app)
                 return
         finally:
             self._busy = False
@@ -221,20 +224,20 @@ class Follower:
             for callback in self.applied:
                 callback(log)
 
-    async def _seek_back(self, app: Any, lost: Mapping[Place, int]) -> None:
-        """Deliveries were lost: read these partitions again from the stored offset."""
+    async def _seek_back(self, app: Any) -> None:
+        """Where deliveries were lost and have not come since, read again from the stored offset."""
+        self._lost = {place: offset for place, offset in self._lost.items() if self._nexts.get(place, 0) <= offset}
         now = monotonic()
-        due = {place: offset for place, offset in lost.items() if now >= self._seek_after.get(place, 0.0)}
+        due = {place: offset for place, offset in self._lost.items() if now >= self._seek_after.get(place, 0.0)}
         if not due:
             return
-        _logger.warning(
-            "a delivery was lost; reading again: %s", {f"{p.topic}/{p.partition}": o for p, o in due.items()}
-        )
+        named = {f"{place.topic}/{place.partition}": offset for place, offset in due.items()}
+        _logger.warning("a delivery was lost; reading again: %s", named)
         self._seek_after |= dict.fromkeys(due, now + SEEK_PAUSE)
         tps = {tp: due[Place(*tp)] for tp in app.consumer.assignment() if Place(*tp) in due}
         try:
             await app.consumer.seek_wait(tps)
-        except Exception as failure:  # noqa: BLE001 - the next fetch, or else the watch for a stall, seeks again
+        except Exception as failure:  # noqa: BLE001 - it is tried again after the pause
             _logger.warning("seeking back failed: %s", type(failure).__name__)
 
     async def _measure(self) -> None:

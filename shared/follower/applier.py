@@ -224,7 +224,7 @@ class Applier:
         applied: dict[int, bytes] = {}
         if again:
             rows = await connection.execute(_HEADERS, {"log": log, "positions": again})
-            applied = dict(rows.tuples().all())
+            applied = {row.position: row.header for row in rows}
         done = advance(cursor, records, applied, over_holes=over_holes)
         work.entries[log] = done.entries
         return done

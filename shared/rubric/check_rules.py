@@ -90,7 +90,7 @@ def _stated(rule: PlainRule) -> list[Fraction]:
             return []
 
 
-def _best(rule: PlainRule, maximum: Fraction) -> Fraction:  # noqa: PLR0911 - a return for each kind of rule
+def _best(rule: PlainRule, maximum: Fraction) -> Fraction:
     """The most points that the rule gives before the maximum cuts them."""
     match rule:
         case YesNo():

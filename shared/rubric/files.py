@@ -98,7 +98,13 @@ def _load(text: str, model: type[M], code: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [(*_place(node, fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+        found = error.errors(include_url=False)
+    inner = {fault["loc"][:depth] for fault in found for depth in range(len(fault["loc"]))}
+    faults = [
+        (*_place(node, fault["loc"]), fault["msg"].removeprefix("Value error, "))
+        for fault in found
+        if fault["loc"] not in inner  # a list is also called too short when its members are at fault
+    ]
     line, place, message = faults[0]
     errors = [{"field": place, "code": code, "detail": f"line {line}: {message}"} for line, place, message in faults]
     raise RubricError(code, f"line {line}: {place}: {message}", place, errors)

@@ -1,5 +1,6 @@
 """From a declared datum to an item's points."""
 
+import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -112,4 +113,4 @@ def _read(rule: PlainRule, data: str) -> str:
         raise RubricError("data-invalid", "nothing is declared")
     if len(data) > MAX_DATA:
         raise RubricError("data-invalid", f"a datum has at most {MAX_DATA} characters")
-    return rule.read(data)
+    return rule.read(unicodedata.normalize("NFC", data))

@@ -23,7 +23,7 @@ from shared.rubric.model import (
     PartName,
     Rubric,
 )
-from shared.rubric.values import RubricError, recorded, round_to
+from shared.rubric.values import RubricError, exact_sum, recorded, round_to
 
 ZERO = Fraction(0)
 
@@ -94,7 +94,7 @@ def _line(rubric: Rubric, leaf: Leaf, value: LeafValue, final: bool, self_assess
         achieved = Decimal(0)
     if achieved is not None and rubric.rounding.stage == "leaf":
         achieved = rubric.rounding.figure.of(Fraction(achieved))
-    return LeafLine(
+    return LeafLine.model_construct(
         code=leaf.code,
         part=leaf.part,
         maximum=leaf.max,
@@ -189,11 +189,11 @@ def _part(
     members = [line for line in lines.values() if line.part is name]
     base, extra = rubric.parts.base().get(name), rubric.parts.added(name)
     cap = base.max if base is not None else extra.cap if extra is not None else None
-    declared = sum((Fraction(line.self_assessed or 0) for line in members), ZERO)
+    declared = exact_sum(line.self_assessed for line in members)
     applicable = summed.reachable
     if base is not None and not held:
         applicable = Fraction(base.max) if base.if_not_held is NotHeld.ZERO else ZERO
-    return PartLine(
+    return PartLine.model_construct(
         part=name,
         maximum=cap,
         applicable=recorded(applicable),
@@ -218,7 +218,7 @@ def _card(
     others = [part for part in parts if part.part is not PartName.SURVEY]
     applicable = sum((Fraction(part.applicable) for part in base), ZERO)
     achieved = sum((min(Fraction(part.achieved), Fraction(part.applicable)) for part in base), ZERO)
-    result = Card(
+    result = Card.model_construct(
         rubric=rubric.id,
         final=final,
         maximum=recorded(sum((Fraction(part.maximum or 0) for part in base), ZERO)),
@@ -252,11 +252,11 @@ def _node(rubric: Rubric, code: str, leaves: Iterable[Leaf], lines: Mapping[str,
     applicable, achieved = _maximum(line for line in base if not line.not_applicable), _achieved(base)
     bonus = _achieved(line for line in members if line.part is PartName.BONUS)
     penalty = _achieved(line for line in members if line.part is PartName.PENALTY)
-    return NodeLine(
+    return NodeLine.model_construct(
         code=code,
         maximum=recorded(_maximum(base)),
         applicable=recorded(applicable),
-        self_assessed=recorded(sum((Fraction(line.self_assessed or 0) for line in base), ZERO)),
+        self_assessed=recorded(exact_sum(line.self_assessed for line in base)),
         achieved=recorded(achieved),
         extra=recorded(bonus - penalty),
         open=sum(line.open for line in members),
@@ -265,11 +265,11 @@ def _node(rubric: Rubric, code: str, leaves: Iterable[Leaf], lines: Mapping[str,
 
 
 def _maximum(lines: Iterable[LeafLine]) -> Fraction:
-    return sum((Fraction(line.maximum or 0) for line in lines), ZERO)
+    return exact_sum(line.maximum for line in lines)
 
 
 def _achieved(lines: Iterable[LeafLine]) -> Fraction:
-    return sum((Fraction(line.achieved or 0) for line in lines), ZERO)
+    return exact_sum(line.achieved for line in lines)
 
 
 def _index(rubric: Rubric, achieved: Fraction, applicable: Fraction) -> Decimal | None:

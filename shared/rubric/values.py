@@ -6,11 +6,12 @@ neither the decimal context nor the order of additions can change a digit.
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from enum import StrEnum
 from fractions import Fraction
+from functools import reduce
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -76,6 +77,12 @@ def terminating_digits(value: Fraction) -> int | None:
     while rest % 5 == 0:
         rest, fives = rest // 5, fives + 1
     return max(twos, fives) if rest == 1 else None
+
+
+def exact_sum(values: Iterable[Decimal | None]) -> Fraction:
+    """The sum of recorded figures, None counting nothing. Exact: a digit that does not fit would raise `Inexact`."""
+    context = Context(prec=100, traps=[Inexact])
+    return Fraction(reduce(context.add, (value for value in values if value is not None), Decimal(0)))
 
 
 def exact_text(value: Fraction) -> str:

@@ -129,5 +129,5 @@ async def running(part: Any) -> AsyncIterator[None]:
 async def until(condition: Any, seconds: float = 20.0) -> None:
     """Wait until an asynchronous condition holds; fails after so many seconds."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the condition is in a database, not in this process
             await asyncio.sleep(0.02)

@@ -2,12 +2,15 @@
 
 import asyncio
 import hashlib
+import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from tlog_scales.backend import LocalBackend
 from tlog_scales.reader import TilesReader
 
@@ -40,6 +43,7 @@ class Shelf:
         self.notes: dict[str, tuple[int, bytes]] = {}
         self.sizes: dict[str, int] = {}
         self.locks: set[str] = set()
+        self.advanced = asyncio.Event()
 
     def grow(self, size: int, log: str = LOG) -> None:
         """Add entries up to this size and sign a checkpoint there."""
@@ -52,7 +56,7 @@ class Shelf:
         self.notes[log] = (size, sign_checkpoint(head, key))
 
     async def heads(self) -> dict[str, Frontier]:
-        return {log: EMPTY for log in self.entries}
+        return dict.fromkeys(self.entries, EMPTY)
 
     async def read(self, log: str, start: int, stop: int) -> list[Entry]:
         return self.entries[log][start:stop]
@@ -65,6 +69,7 @@ class Shelf:
 
     async def set_archived(self, log: str, size: int) -> None:
         self.sizes[log] = size
+        self.advanced.set()
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
@@ -126,6 +131,10 @@ async def stored(objects: Objects, log: str = LOG) -> dict[str, bytes]:
         for name in await objects.list(bucket, f"{log}/"):
             found[name.removeprefix(f"{log}/")] = await objects.get(bucket, name)
     return found
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def required(size: int, *checkpoints: int) -> set[str]:
@@ -312,10 +321,11 @@ async def test_the_archiver_works_when_it_is_woken(shelf: Shelf, objects: Object
     try:
         for size in (1, 2):
             shelf.grow(size)
+            shelf.advanced.clear()
             archiver.wake(LOG)
             async with asyncio.timeout(20):
-                while shelf.sizes.get(LOG) != size:
-                    await asyncio.sleep(0.01)
+                await shelf.advanced.wait()
+            assert shelf.sizes[LOG] == size
     finally:
         running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -389,7 +399,7 @@ async def test_an_export_holds_all_logs_and_evidence_and_nothing_else(
     assert sum(len(bundle.rows) for bundle in reader.data(LOG, 520)) == 520
     assert [done for done, _, _ in told] == list(range(1, len(told) + 1))
     assert told[-1][:2] == (len(told), len(told))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
+    assert names_in(tmp_path) == ["archive"]
 
 
 async def test_a_newer_export_replaces_an_older_one(
@@ -404,7 +414,7 @@ async def test_a_newer_export_replaces_an_older_one(
     sizes = {LOG: 700, "appraisal/2024-year": 4}
     reader = ArchiveReader(tmp_path / "archive")
     assert reader.missing(sizes) == reader.unknown(sizes) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
+    assert names_in(tmp_path) == ["archive"]
 
 
 async def test_a_folder_with_anything_else_is_left_alone(
@@ -427,7 +437,7 @@ async def test_a_folder_with_anything_else_is_left_alone(
         await export(objects, dest)
     with pytest.raises(ArchiveError, match="not a folder"):
         await export(objects, dest / LOG / "checkpoint")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
+    assert names_in(tmp_path) == ["archive"]
 
 
 async def test_the_export_of_another_archive_is_left_alone(
@@ -442,7 +452,7 @@ async def test_the_export_of_another_archive_is_left_alone(
     with pytest.raises(ArchiveError, match="another archive"):
         await export(objects, dest)
     assert (dest / LOG / "checkpoint").read_bytes() == foreign
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
+    assert names_in(tmp_path) == ["archive"]
 
 
 async def test_an_archive_that_lacks_a_file_is_not_exported(
@@ -454,7 +464,7 @@ async def test_an_archive_that_lacks_a_file_is_not_exported(
     await objects.remove(Bucket.DATA, f"{LOG}/data/001")
     with pytest.raises(ArchiveError, match="data/001"):
         await export(objects, tmp_path / "archive")
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == []
 
 
 async def test_a_log_that_grows_during_its_export_is_exported_whole(
@@ -483,11 +493,21 @@ async def test_a_log_that_grows_during_its_export_is_exported_whole(
     assert root(leaf_hash(leaf) for leaf in leaves) == newest.root
 
 
+@pytest_asyncio.fixture(scope="module")
+async def exported(stack: S3Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shelf, dest = Shelf(), tmp_path_factory.mktemp("exported") / "archive"
+    prefix = f"t{secrets.token_hex(6)}"
+    async with Objects(stack.s3_endpoint, stack.s3_access_key, stack.s3_secret_key, prefix) as objects:
+        await objects.ensure_buckets()
+        await filled(shelf, Archiver(shelf, objects), objects)
+        await export(objects, dest)
+    return dest
+
+
 @pytest.fixture
-async def folder(shelf: Shelf, archiver: Archiver, objects: Objects, tmp_path: Path) -> Path:
-    await filled(shelf, archiver, objects)
-    await export(objects, tmp_path / "archive")
-    return tmp_path / "archive"
+def folder(exported: Path, tmp_path: Path) -> Path:
+    """An exported archive that the test may damage."""
+    return Path(shutil.copytree(exported, tmp_path / "archive"))
 
 
 SIZES = {LOG: 520, "appraisal/2024-year": 4}
@@ -505,7 +525,7 @@ def _strangers() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("stranger", list(_strangers()))
-async def test_an_unknown_file_is_named(folder: Path, stranger: str) -> None:
+def test_an_unknown_file_is_named(folder: Path, stranger: str) -> None:
     (folder / stranger).parent.mkdir(parents=True, exist_ok=True)
     (folder / stranger).write_bytes(b"")
     reader = ArchiveReader(folder)
@@ -513,7 +533,7 @@ async def test_an_unknown_file_is_named(folder: Path, stranger: str) -> None:
     assert reader.missing(SIZES) == []
 
 
-async def test_a_link_is_an_unknown_file(folder: Path, tmp_path: Path) -> None:
+def test_a_link_is_an_unknown_file(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (folder / "survey").symlink_to(tmp_path / "elsewhere")
     (folder / "evidence/sha256" / ("0" * 64)).symlink_to(folder / EVIDENCE)
@@ -522,7 +542,7 @@ async def test_a_link_is_an_unknown_file(folder: Path, tmp_path: Path) -> None:
         ArchiveReader(folder).read(f"evidence/sha256/{'0' * 64}")
 
 
-async def test_every_missing_file_is_named(folder: Path) -> None:
+def test_every_missing_file_is_named(folder: Path) -> None:
     for path in [*required(520)]:
         raw = (folder / LOG / path).read_bytes()
         (folder / LOG / path).unlink()
@@ -533,7 +553,7 @@ async def test_every_missing_file_is_named(folder: Path) -> None:
         list(ArchiveReader(folder).data(LOG, 520))
 
 
-async def test_a_damaged_bundle_is_named(folder: Path) -> None:
+def test_a_damaged_bundle_is_named(folder: Path) -> None:
     bundle = folder / LOG / "tile/entries/001"
     raw = bundle.read_bytes()
     for damaged in (raw[:-1], raw + raw[: 2 + raw[1]], b""):

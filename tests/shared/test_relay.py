@@ -70,7 +70,7 @@ async def test_a_checkpoint_of_size_n_stands_directly_after_entry_n_minus_1(sour
 async def has_checkpoint(source: Source, size: int, log: str = YEAR) -> bool:
     async with source.engine.connect() as connection:
         query = text("SELECT count(*) FROM checkpoint WHERE log = :log AND size = :size")
-        return (await connection.execute(query, {"log": log, "size": size})).scalar_one() == 1
+        return bool((await connection.execute(query, {"log": log, "size": size})).scalar_one())
 
 
 async def test_an_append_is_on_the_topic_within_milliseconds(source: Source) -> None:

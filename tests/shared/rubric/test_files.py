@@ -37,7 +37,7 @@ from shared.rubric import (
     survey_points,
 )
 from shared.rubric.files import parse_yaml
-from shared.rubric.rules import Survey
+from shared.rubric.rules import Levels, Shares, Survey
 from tests.shared.rubric.build import raw_rubric, tree_leaf
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -200,7 +200,7 @@ def test_the_illustrative_rubric_scores_a_perfect_agency_at_one_hundred() -> Non
         elif isinstance(rule, Survey):
             values[leaf.code] = LeafValue(appraised=survey_points(leaf, tallies).points)
         else:
-            best = rule.levels[0].id if rule.kind in ("levels", "share") else data.get(rule.kind, "9")  # type: ignore[union-attr]  # these two have levels
+            best = rule.levels[0].id if isinstance(rule, Levels | Shares) else data.get(rule.kind, "9")
             best = "100" if leaf.code == "5.2.2" else "150" if leaf.code == "9.1.4" else best
             answers[leaf.code] = normalise(leaf, best, answers)
             values[leaf.code] = LeafValue(appraised=points(leaf, best, answers))

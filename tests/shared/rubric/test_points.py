@@ -62,6 +62,7 @@ CASES: list[tuple[str, dict[str, Any], str | None, str, str, str]] = [
     # name, rule, maximum, datum as written, canonical datum, points
     ("yes gives the maximum", {"kind": "yes-no"}, "0.5", "yes", "yes", "0.5"),
     ("Có is yes", {"kind": "yes-no"}, "0.5", " Có ", "yes", "0.5"),
+    ("Có in decomposed letters is yes", {"kind": "yes-no"}, "0.5", "Co\u0301", "yes", "0.5"),
     ("Không is no", {"kind": "yes-no"}, "0.5", "Không", "no", "0"),
     ("yes with its own points", {"kind": "yes-no", "yes": "0.25", "no": "0.1"}, "0.5", "yes", "yes", "0.25"),
     ("no with its own points", {"kind": "yes-no", "yes": "0.25", "no": "0.1"}, "0.5", "no", "no", "0.1"),
@@ -235,7 +236,7 @@ def test_only_items_of_the_rubric_that_the_agency_assesses_are_declared() -> Non
         parts={"appraisal": {"label": {"vi": "a"}, "max": "20"}, "survey": {"label": {"vi": "b"}, "max": "10"}},
     )
     assert declare(scheme, "1.1", "2,50") == ("2.5", Decimal("2.5"))
-    assert declare(scheme, "1.3", "1") == ("1", 1)
+    assert declare(scheme, "1.3", "1") == ("1", Decimal(1))
     for code, expected in (
         ("1.2", "item-not-self-assessed"),
         ("2.1", "item-not-self-assessed"),
@@ -245,7 +246,7 @@ def test_only_items_of_the_rubric_that_the_agency_assesses_are_declared() -> Non
             declare(scheme, code, "1")
         assert (refused.value.code, refused.value.field) == (expected, code)
     assert self_assessed(scheme, "1.1").code == "1.1"
-    assert appraise(scheme, "1.2", "10") == ("10", 10)
+    assert appraise(scheme, "1.2", "10") == ("10", Decimal(10))
     with pytest.raises(RubricError) as refused:
         appraise(scheme, "2.1", "10")
     assert refused.value.code == "item-surveyed"

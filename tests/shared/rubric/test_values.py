@@ -87,7 +87,7 @@ def test_an_exact_quotient_is_a_decimal_where_one_is_exact(value: str, text: str
     ],
 )
 def test_rounding_modes(value: str, digits: int, half_up: str, half_even: str, down: str) -> None:
-    found = [str(round_to(Fraction(value), digits, mode)) for mode in ("half-up", "half-even", "down")]
+    found = [str(round_to(Fraction(value), digits, mode)) for mode in RoundingMode]
     assert found == [half_up, half_even, down]
 
 

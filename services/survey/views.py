@@ -1,0 +1,149 @@
+"""A campaign as people look at it: who was asked, how many answered, and counts that speak for at least five."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel
+
+from shared.decider import Rejected
+from shared.events import Id, Instant, Points
+from shared.period import Period
+from shared.returns import Returns
+from shared.rubric import Form, FormTally, Label
+from shared.rubric.survey import FEWEST
+
+NOTHING = FormTally(0, {})
+
+
+class FormReturns(BaseModel):
+    """One form's returns about one agency. `ballots` and `counts` are those in the log; both are absent where a closed
+    box held fewer than five in all (`too_few`)."""
+
+    form: Id
+    invitations: int
+    ballots: int | None
+    too_few: bool
+    counts: dict[str, dict[str, int]] | None
+
+
+class AgencyReturns(BaseModel):
+    """The returns about one agency."""
+
+    agency: Id
+    name_vi: str
+    name_en: str
+    study: dict[str, Points] | None
+    forms: list[FormReturns]
+
+
+class CampaignView(BaseModel):
+    """A campaign with its forms and returns; times are exclusive ends in UTC."""
+
+    campaign: Id
+    group: Id
+    opens: Instant
+    closes: Instant
+    completed: bool
+    forms: list[Form]
+    agencies: list[AgencyReturns]
+
+
+class AgencySurvey(BaseModel):
+    """Whether the survey is complete for an agency; `missing` names the items that nothing covers yet."""
+
+    agency: Id
+    name_vi: str
+    name_en: str
+    complete: bool
+    campaign: Id | None
+    study: dict[str, Points] | None
+    missing: list[str]
+
+
+class GroupForms(BaseModel):
+    """A group of agencies and the titles of its rubric's forms."""
+
+    group: Id
+    forms: dict[str, Label]
+
+
+class SurveyView(BaseModel):
+    """A period's survey as a whole."""
+
+    period: Id
+    held: bool
+    complete: bool
+    campaigns: list[str]
+    groups: list[GroupForms]
+    agencies: list[AgencySurvey]
+
+
+def campaign_view(period: Period, returns: Returns, name: str) -> CampaignView:
+    """The campaign of that name; Rejected `campaign-unknown`."""
+    campaign = returns.campaigns.get(name)
+    if campaign is None:
+        raise Rejected("campaign-unknown", f"there is no campaign {name}", "campaign")
+    opened = campaign.opened
+    return CampaignView(
+        campaign=name,
+        group=opened.group,
+        opens=opened.opens,
+        closes=opened.closes,
+        completed=campaign.completed,
+        forms=list(campaign.forms.values()),
+        agencies=[_agency(period, returns, agency, tuple(campaign.forms)) for agency in opened.agencies],
+    )
+
+
+def survey_view(period: Period, returns: Returns) -> SurveyView:
+    """The survey of the period; Rejected `period-unknown`."""
+    return SurveyView(
+        period=period.the_opened().period,
+        held=not returns.not_held,
+        complete=returns.complete(period),
+        campaigns=sorted(returns.campaigns),
+        groups=[
+            GroupForms(group=group, forms={form.id: form.title for form in rubric.forms})
+            for group, rubric in period.rubrics.items()
+        ],
+        agencies=[_covered(period, returns, agency) for agency in period.agencies],
+    )
+
+
+def _covered(period: Period, returns: Returns, agency: str) -> AgencySurvey:
+    named, rubric, campaign = period.agencies[agency], period.rubric_of(agency), returns.campaign_of(agency)
+    return AgencySurvey(
+        agency=agency,
+        name_vi=named.name_vi,
+        name_en=named.name_en,
+        complete=returns.complete_for(agency, rubric),
+        campaign=campaign.opened.campaign if campaign else None,
+        study=_study(returns, agency),
+        missing=[leaf.code for leaf in returns.missing(agency, rubric)],
+    )
+
+
+def _agency(period: Period, returns: Returns, agency: str, forms: Sequence[str]) -> AgencyReturns:
+    named = period.agencies[agency]
+    recorded: Mapping[str, FormTally] = returns.recorded.get(agency, {})
+    invited: Mapping[str, int] = returns.invited.get(agency, {})
+    return AgencyReturns(
+        agency=agency,
+        name_vi=named.name_vi,
+        name_en=named.name_en,
+        study=_study(returns, agency),
+        forms=[_form(form, invited.get(form, 0), recorded.get(form)) for form in forms],
+    )
+
+
+def _form(form: str, invitations: int, tally: FormTally | None) -> FormReturns:
+    if tally is None:
+        return FormReturns(form=form, invitations=invitations, ballots=0, too_few=False, counts={})
+    if tally.ballots < FEWEST:
+        return FormReturns(form=form, invitations=invitations, ballots=None, too_few=True, counts=None)
+    counts = {question: dict(options) for question, options in tally.counts.items()}
+    return FormReturns(form=form, invitations=invitations, ballots=tally.ballots, too_few=False, counts=counts)
+
+
+def _study(returns: Returns, agency: str) -> dict[str, Points] | None:
+    study = returns.studies.get(agency)
+    return None if study is None else dict(study)
