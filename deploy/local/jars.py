@@ -1,9 +1,7 @@
 """The Java archives of Kafka and Zipkin: fetched once into a cache, each equal to its SHA-256 in a committed list."""
 
 import hashlib
-import logging
 import os
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,6 +97,5 @@ def listing(coordinates: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(stream=sys.stderr)
     for target, sources in SOURCES.items():
         target.write_text(listing(sources))

@@ -1,17 +1,25 @@
 """Replay: a period's result computed again from its logs at stated heads; the same code for publication and audit."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
 
 from services.scoring.formula import CURRENT, FORMULAS
-from services.scoring.scorecard import SCORED, States, before
+from services.scoring.scorecard import READ, RELEVANT, SCORED, States, before, leaves, self_assessed
 from shared.decider import Rejected
 from shared.events import Entry
 from shared.events.scoring import Head, Row
-from shared.rubric import Card
+from shared.rubric import Card, LeafValue
+
+
+class Step(NamedTuple):
+    """One entry that moved an agency's card: the values of the items that it moved, and the provisional card after."""
+
+    entry: Entry
+    items: Mapping[str, LeafValue]
+    card: Card
 
 
 class Result(NamedTuple):
@@ -62,3 +70,32 @@ def result_digest(formula: str, heads: Mapping[str, Head], table: Sequence[Row],
     }
     # all keys are ASCII, so sorting them by bytes is sorting them by UTF-16 units; there are no floats
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def history(logs: Mapping[str, Sequence[Entry]], agency: str, *, formula: str = CURRENT) -> Iterator[Step]:
+    """How an agency's values came about, in the one order across logs: time, log name, position.
+
+    `logs` are prefixes of one period's logs, by log name.
+    """
+    rules, values, standing = FORMULAS[formula], dict[str, LeafValue](), (True, False)
+    folded = {service: before(service) for service in SCORED}
+    entries = [
+        entry
+        for log, each in logs.items()
+        for entry in each
+        if log.partition("/")[0] in SCORED and entry.type in READ[log.partition("/")[0]]
+    ]
+    for entry in sorted(entries, key=lambda entry: (entry.time, entry.log, entry.position)):
+        if getattr(entry.event, "agency", agency) != agency:
+            continue
+        service = entry.log.partition("/")[0]
+        folded[service] = folded[service].fold(service, [entry])
+        states = States.of(folded)
+        if agency not in states.period.agencies or entry.type not in RELEVANT[service]:
+            continue
+        after, stands = leaves(states, agency), (self_assessed(states, agency), states.survey.not_held)
+        moved = {item: value for item, value in after.items() if values.get(item) != value}
+        moved |= {item: LeafValue() for item in values if item not in after}
+        if moved or stands != standing:
+            yield Step(entry, moved, rules.card(states, agency, False))
+        values, standing = after, stands

@@ -74,7 +74,7 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
 }
 """The types, by service, that can move a score: after a finalising, one of them needs a new finalising."""
 
-_READ: Final[Mapping[str, frozenset[str]]] = {
+READ: Final[Mapping[str, frozenset[str]]] = {
     "submission": RELEVANT["submission"] | _tags(RubricFieldSet, ExplanationGiven, ExplanationClosed),
     "appraisal": RELEVANT["appraisal"]
     | _tags(
@@ -88,6 +88,7 @@ _READ: Final[Mapping[str, frozenset[str]]] = {
     ),
     "survey": RELEVANT["survey"] | _tags(SurveyStarted, FormSet),
 }
+"""The types, by service, that the folds read; none of them is erasable."""
 
 
 class Declared(NamedTuple):
@@ -145,7 +146,7 @@ class SubmissionState:
         """The state after more entries of the log; this one stays as it is."""
         period, drafts = self.period, _Drafts(self.agencies, Assessed)
         for entry in entries:
-            if entry.type not in _READ["submission"]:
+            if entry.type not in READ["submission"]:
                 continue
             match event := _said(entry):
                 case PointsDeclared():
@@ -196,7 +197,7 @@ class AppraisalState:
         """The state after more entries of the log; this one stays as it is."""
         state, drafts = self, _Drafts(self.agencies, Judged)
         for entry in entries:
-            if entry.type not in _READ["appraisal"]:
+            if entry.type not in READ["appraisal"]:
                 continue
             match event := _said(entry):
                 case ItemAppraised() | CouncilAdjusted():
@@ -246,7 +247,7 @@ class Folded(NamedTuple):
 
     def fold(self, service: str, entries: Sequence[Entry]) -> "Folded":
         """After more entries of the log; this one stays as it is."""
-        read, relevant, state = _READ[service], RELEVANT[service], self.state
+        read, relevant, state = READ[service], RELEVANT[service], self.state
         moved = max((entry.position for entry in entries if entry.type in relevant), default=self.moved)
         if isinstance(state, Returns):
             return Folded(returns.fold(state, [entry for entry in entries if entry.type in read]), moved)

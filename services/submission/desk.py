@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
@@ -13,7 +14,7 @@ from services.submission import evidence, views
 from services.submission import period as periods
 from services.submission import self_assessment as rules
 from services.submission.views import Book
-from shared.decider import Rejected
+from shared.decider import Decider, Rejected
 from shared.events import Id, Instant
 from shared.ledger import EVERY, Accepted, Moment, Prefix, Projection, read_entries
 from shared.objects import Bucket, Lock, ObjectMissing, StoreUnavailable
@@ -21,6 +22,8 @@ from shared.rubric import PeriodOpening
 from shared.service import Service
 from shared.web import Terms
 
+Draft = Callable[..., rules.Command]
+"""A command but for its agency and what the moment adds to it."""
 CONFIRMATIONS: Final = 2
 """Files that are read back at one time; each is held in memory."""
 
@@ -80,6 +83,14 @@ class Submit(Ask):
     digest: str | None = None
 
 
+_COMMANDS: Final[dict[type[Ask], Callable[..., rules.Command]]] = {
+    Declare: rules.Declare,
+    ClaimNotApplicable: rules.ClaimNotApplicable,
+    Explain: rules.Explain,
+    Submit: rules.Submit,
+}
+
+
 class Upload(BaseModel):
     """A place for a file: PUT the bytes to `url` with exactly these headers before `expires`, then confirm `upload`."""
 
@@ -103,68 +114,45 @@ class Desk:
     async def open_period(self, opening: PeriodOpening, actor: str, terms: Terms) -> Accepted:
         """Open a period with its log; everything is checked before the log exists."""
         periods.decide(periods.Standing(), periods.OpenPeriod(opening, 0))
-        log = _log(opening.period)
-        await self.service.register.open(log)
-        return await self._ledger.execute(
-            periods.DECIDER,
-            log,
-            periods.STREAM,
-            lambda at: periods.OpenPeriod(opening, at.position),
-            actor=actor,
-            reads=(EVERY,),
-            **terms,
+        await self.service.register.open(_log(opening.period))
+        return await self._decide_period(
+            opening.period, lambda at: periods.OpenPeriod(opening, at.position), actor, terms
         )
 
     async def close_self_assessment(self, period: str, actor: str, terms: Terms) -> Accepted:
         """End the step of self-assessment."""
-        return await self._known(
-            self._ledger.execute(
-                periods.DECIDER,
-                _log(period),
-                periods.STREAM,
-                lambda at: periods.CloseSelfAssessment(at.time),
-                actor=actor,
-                reads=(EVERY,),
-                **terms,
-            )
-        )
+        return await self._decide_period(period, lambda at: periods.CloseSelfAssessment(at.time), actor, terms)
 
     async def approve(self, period: str, agency: str, digest: str, actor: str, terms: Terms) -> Accepted:
         """The head's approval; no request of a system ever becomes one."""
-        return await self._execute(period, agency, _command(rules.Approve, digest=digest), actor, terms)
+        return await self._decide(period, agency, partial(rules.Approve, digest=digest), actor, terms)
 
     async def ask(self, agency: str, ask: Ask, actor: str, terms: Terms) -> Accepted | Upload:
         """Answer what an agency asks, whichever door it came through."""
         match ask:
-            case Declare():
-                command = _command(rules.Declare, item=ask.item, data=ask.data)
-            case ClaimNotApplicable():
-                command = _command(rules.ClaimNotApplicable, item=ask.item, reason=ask.reason)
-            case Explain():
-                command = _command(rules.Explain, item=ask.item, text=ask.text, request=ask.request)
-            case Submit():
-                command = _command(rules.Submit, digest=ask.digest)
             case RequestUpload():
                 return await self._upload(agency, ask)
             case ConfirmEvidence():
                 command = await self._confirmed(agency, ask)
             case _:
-                raise TypeError(f"the desk does not know {type(ask).__name__}")
-        return await self._execute(ask.period, agency, command, actor, terms)
+                command = partial(_COMMANDS[type(ask)], **ask.model_dump(exclude={"period"}))
+        answers = isinstance(ask, ConfirmEvidence) or (isinstance(ask, Explain) and ask.request is not None)
+        return await self._decide(ask.period, agency, command, actor, terms, answers=answers)
 
     async def close_due(self) -> None:
         """Close what the clock has closed: the step of self-assessment, and requests without an answer."""
-        now = await self._ledger.now()
+        now, actor = await self._ledger.now(), self.service.settings.service
         for log in await self.logs():
             period = log.partition("/")[2]
-            (size, book), (_, requests) = await self._read(self._books.of(log), self._requests.of(f"appraisal/{period}"))
+            [(size, book), (_, requests)] = await self.service.read(
+                self._books.of(log), self._requests.of(_appraisal(period))
+            )
             due = views.due(book, requests, now)
-            actor = self.service.settings.service
             if due.step:
                 await self.close_self_assessment(period, actor, _timer(f"{periods.STEP}@{size}"))
             for request, agency in due.requests:
-                command = _command(rules.CloseExplanation, request=request)
-                await self._execute(period, agency, command, actor, _timer(f"request@{request}"))
+                command = partial(rules.CloseExplanation, request=request)
+                await self._decide(period, agency, command, actor, _timer(f"request@{request}"), answers=True)
 
     async def logs(self) -> list[str]:
         """The logs of all periods."""
@@ -172,32 +160,31 @@ class Desk:
 
     async def agencies(self) -> set[str]:
         """The agencies of all periods."""
-        books = await self._read(*(self._books.of(log) for log in await self.logs()))
+        books = await self.service.read(*(self._books.of(log) for log in await self.logs()))
         return {agency for _, book in books for agency in book.period.agencies}
 
     async def book(self, period: str) -> tuple[Book, dict[str, int]]:
         """The period's log, folded, and the heads that it rests on; Rejected `period-unknown`."""
-        [(size, book)] = await self._read(self._books.of(_log(period)))
+        [(size, book)] = await self.service.read(self._books.of(_log(period)))
         book.period.the_opened()
         return book, {_log(period): size}
 
     async def self_assessment(self, period: str, agency: str) -> views.SelfAssessmentAnswer:
         """An agency's self-assessment with its words, read now so that erased ones are gone."""
-        log, asked = _log(period), f"appraisal/{period}"
-        (size, book), (seen, requests) = await self._read(self._books.of(log), self._requests.of(asked))
+        log, asked = _log(period), _appraisal(period)
+        [(size, book), (seen, requests)] = await self.service.read(self._books.of(log), self._requests.of(asked))
         book.dossier(agency)
         async with self.service.engine.connect() as connection:
             entries = await read_entries(connection, "entry", log, 0, size, [rules.stream(agency)])
         return views.answer(book, agency, requests, views.words(entries), {log: size, asked: seen})
 
-    async def document(self, period: str, agency: str, sha256: str) -> tuple[views.Document, str | None]:
-        """An agency's file and its name (None once erased); Rejected `evidence-unknown`."""
+    async def document(self, period: str, agency: str, sha256: str) -> views.DocumentLine:
+        """An agency's file as it was last recorded; Rejected `evidence-unknown`."""
         answer = await self.self_assessment(period, agency)
-        found = [each for each in answer.evidence if each.sha256 == sha256]
-        if not found:
-            raise Rejected("evidence-unknown", "the agency has no file with this SHA-256", "sha256")
-        line = found[-1]
-        return views.Document(line.position, line.sha256, line.size, line.media_type, tuple(line.items)), line.name
+        for line in reversed(answer.evidence):
+            if line.sha256 == sha256:
+                return line
+        raise Rejected("evidence-unknown", "the agency has no file with this SHA-256", "sha256")
 
     async def _upload(self, agency: str, ask: RequestUpload) -> Upload:
         evidence.require_acceptable(ask.size, ask.sha256, ask.media_type)
@@ -209,42 +196,35 @@ class Desk:
         upload = evidence.upload_id(self.service.settings.service_secret, ask.period, agency, name, now)
         return Upload(upload=upload, url=place.url, headers=dict(place.headers), expires=now + evidence.UPLOAD_TIME)
 
-    async def _confirmed(self, agency: str, ask: ConfirmEvidence) -> Callable[[Moment], rules.Command]:
+    async def _confirmed(self, agency: str, ask: ConfirmEvidence) -> Draft:
         """The command that records the file once its bytes are checked and kept.
 
-        A refusal on the way becomes a command that refuses: so a repeat of what was accepted gets its first answer.
+        A refusal on the way becomes a command that refuses: a repeat of what was accepted still gets its first answer.
         """
-        own = ask.model_dump(exclude={"period", "upload"})
+        command = partial(rules.RecordEvidence, **ask.model_dump(exclude={"period", "upload"}))
         try:
             evidence.require_acceptable(ask.size, ask.sha256, ask.media_type)
-            book = await self._rehearse(agency, ask.period, _command(rules.RecordEvidence, **own))
-            retain_until = book.period.the_opened().retain_until
-            await self._keep(agency, ask, retain_until)
+            book = await self._rehearse(ask.period, agency, command)
+            await self._keep(agency, ask, book.period.the_opened().retain_until)
         except Rejected as refused:
-            refusal = refused
+            return partial(_refuse, refused)
+        return command
 
-            def refuse(_: Moment) -> rules.Command:
-                raise refusal
-
-            return refuse
-        return _command(rules.RecordEvidence, **own)
-
-    async def _rehearse(self, agency: str, period: str, command: Callable[[Moment], rules.Command]) -> Book:
-        """Refuse what the rules will refuse before any byte is kept."""
-        seen = self._sees(period)
-        own, *others = await self._read(self._books.of(_log(period)), *seen)
+    async def _rehearse(self, period: str, agency: str, command: Draft) -> Book:
+        """Refuse what the rules will refuse before any byte is kept; returns the period's book."""
+        log, seen = _log(period), self._sees(period, answers=True)
+        book: Book
+        [(size, book), *others] = await self.service.read(self._books.of(log), *seen)
         states = {prefix.log: state for prefix, (_, state) in zip(seen, others, strict=True)}
-        book: Book = own[1]
-        at = Moment(await self._ledger.now(), own[0], {**states, _AGENCY: agency})
-        rules.decide(book.dossier(agency).assessment, command(at))
+        at = Moment(await self._ledger.now(), size, states)
+        rules.decide(book.dossier(agency).assessment, command(**_case(period, agency, at)))
         return book
 
     async def _keep(self, agency: str, ask: ConfirmEvidence, retain_until: datetime) -> None:
         """Read the upload back, check it, and put the bytes that were checked under their hash."""
-        now, objects = datetime.now(UTC), self.service.objects
+        now, objects, data = datetime.now(UTC), self.service.objects, bytearray()
         name = evidence.uploaded(self.service.settings.service_secret, ask.period, agency, ask.upload, now)
         async with self._confirming:
-            data = bytearray()
             try:
                 async for piece in objects.stream(Bucket.INBOX, name):
                     data += piece
@@ -264,7 +244,67 @@ class Desk:
             except StoreUnavailable:
                 raise Rejected("store-unavailable", "the object store cannot be reached; repeat") from None
 
-    async def _execute(
-        self, period: str, agency: str, command: Callable[[Moment], rules.Command], actor: str, terms: Terms
+    async def _decide(
+        self, period: str, agency: str, command: Draft, actor: str, terms: Terms, *, answers: bool = False
     ) -> Accepted:
-        ...
+        """Have an agency's command decided; `answers` where it rests on the requests of the appraisal."""
+        return await self._append(
+            rules.DECIDER,
+            period,
+            rules.stream(agency),
+            lambda at: command(**_case(period, agency, at)),
+            actor=actor,
+            reads=rules.READS,
+            sees=self._sees(period, answers=answers),
+            **terms,
+        )
+
+    async def _decide_period(
+        self, period: str, command: Callable[[Moment], periods.Command], actor: str, terms: Terms
+    ) -> Accepted:
+        return await self._append(
+            periods.DECIDER, period, periods.STREAM, command, actor=actor, reads=(EVERY,), **terms
+        )
+
+    async def _append(
+        self, decider: Decider[Any, Any, Any], period: str, stream: str, *args: Any, **kwargs: Any
+    ) -> Accepted:
+        try:
+            return await self._ledger.execute(decider, _log(period), stream, *args, **kwargs)
+        except Rejected as refused:
+            if refused.code == "log-unknown":
+                raise Rejected("period-unknown", "there is no such period", "period") from None
+            raise
+
+    def _sees(self, period: str, *, answers: bool) -> list[Prefix[Any]]:
+        published = self._published.of(_scoring(period))
+        return [self._requests.of(_appraisal(period)), published] if answers else [published]
+
+
+def _log(period: str) -> str:
+    return f"submission/{period}"
+
+
+def _appraisal(period: str) -> str:
+    return f"appraisal/{period}"
+
+
+def _scoring(period: str) -> str:
+    return f"scoring/{period}"
+
+
+def _case(period: str, agency: str, at: Moment) -> dict[str, Any]:
+    """What the moment adds to an agency's command."""
+    case = {"agency": agency, "time": at.time, "position": at.position, "published": at.seen[_scoring(period)]}
+    requests = at.seen.get(_appraisal(period))
+    return case if requests is None else {**case, "requests": requests}
+
+
+def _refuse(refusal: Rejected, **_: Any) -> rules.Command:
+    raise refusal
+
+
+def _timer(key: str) -> Terms:
+    """The terms of what the clock asks for; the same closing is asked for once."""
+    digest = hashlib.sha256(key.encode()).digest()
+    return Terms(door="timer", key=key, digest=digest, traceparent=None, expected_version=None)

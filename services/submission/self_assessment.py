@@ -195,7 +195,7 @@ def faults(assessment: Assessment, rubric: Rubric) -> Iterator[dict[str, str]]:
         yield from ({"item": leaf.code, "code": code, "detail": FAULTS[code]} for code in codes)
 
 
-def decide(state: Assessment, command: Command) -> Sequence[Event]:  # noqa: PLR0911 - a return for each command
+def decide(state: Assessment, command: Command) -> Sequence[Event]:
     """The events that the command means; Rejected as the service's table of codes says."""
     _require_period(state, command)
     match command:
@@ -215,7 +215,7 @@ def decide(state: Assessment, command: Command) -> Sequence[Event]:  # noqa: PLR
             return _submit(state, command)
 
 
-def evolve(state: Assessment, event: Event) -> Assessment:  # noqa: PLR0911 - a return for each kind of event
+def evolve(state: Assessment, event: Event) -> Assessment:
     """The self-assessment after one more event of its stream or of the period's."""
     match event:
         case PointsDeclared(item=item):

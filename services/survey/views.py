@@ -8,10 +8,11 @@ from shared.decider import Rejected
 from shared.events import Id, Instant, Points
 from shared.period import Period
 from shared.returns import Returns
-from shared.rubric import Form, FormTally, Label
+from shared.rubric import Form, FormTally
 from shared.rubric.survey import FEWEST
 
-NOTHING = FormTally(0, {})
+Heads = dict[str, dict[str, int]]
+"""The logs that an answer was read from, each with its size."""
 
 
 class FormReturns(BaseModel):
@@ -45,6 +46,7 @@ class CampaignView(BaseModel):
     completed: bool
     forms: list[Form]
     agencies: list[AgencyReturns]
+    heads: Heads
 
 
 class AgencySurvey(BaseModel):
@@ -59,13 +61,6 @@ class AgencySurvey(BaseModel):
     missing: list[str]
 
 
-class GroupForms(BaseModel):
-    """A group of agencies and the titles of its rubric's forms."""
-
-    group: Id
-    forms: dict[str, Label]
-
-
 class SurveyView(BaseModel):
     """A period's survey as a whole."""
 
@@ -73,11 +68,11 @@ class SurveyView(BaseModel):
     held: bool
     complete: bool
     campaigns: list[str]
-    groups: list[GroupForms]
     agencies: list[AgencySurvey]
+    heads: Heads
 
 
-def campaign_view(period: Period, returns: Returns, name: str) -> CampaignView:
+def campaign_view(name: str, period: Period, returns: Returns, heads: Heads) -> CampaignView:
     """The campaign of that name; Rejected `campaign-unknown`."""
     campaign = returns.campaigns.get(name)
     if campaign is None:
@@ -91,21 +86,19 @@ def campaign_view(period: Period, returns: Returns, name: str) -> CampaignView:
         completed=campaign.completed,
         forms=list(campaign.forms.values()),
         agencies=[_agency(period, returns, agency, tuple(campaign.forms)) for agency in opened.agencies],
+        heads=heads,
     )
 
 
-def survey_view(period: Period, returns: Returns) -> SurveyView:
+def survey_view(period: Period, returns: Returns, heads: Heads) -> SurveyView:
     """The survey of the period; Rejected `period-unknown`."""
     return SurveyView(
         period=period.the_opened().period,
         held=not returns.not_held,
         complete=returns.complete(period),
         campaigns=sorted(returns.campaigns),
-        groups=[
-            GroupForms(group=group, forms={form.id: form.title for form in rubric.forms})
-            for group, rubric in period.rubrics.items()
-        ],
         agencies=[_covered(period, returns, agency) for agency in period.agencies],
+        heads=heads,
     )
 
 

@@ -9,6 +9,9 @@ from shared.events import Event, Id, Points, Sha256
 from shared.rubric import Card
 
 
+Actor = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
 class Head(BaseModel):
     """What a result was computed from: the size of a log and its root (lower-case hex)."""
 
@@ -46,9 +49,13 @@ class ScoringStarted(Event):
 
 
 class ResultConsolidated(Event):
-    """Sở Nội vụ consolidated the result: computed by `formula` from `heads`; `digest` names it to the byte."""
+    """Sở Nội vụ consolidated the result: computed by `formula` from `heads`; `digest` names it to the byte.
+
+    `by` is the entry's actor, so that the rule of two persons can be decided from events alone.
+    """
 
     type: ClassVar[str] = "scoring.result-consolidated.v1"
+    by: Actor
     formula: str
     heads: Heads
     digest: Sha256

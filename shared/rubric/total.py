@@ -94,7 +94,7 @@ def _line(rubric: Rubric, leaf: Leaf, value: LeafValue, final: bool, self_assess
         achieved = Decimal(0)
     if achieved is not None and rubric.rounding.stage == "leaf":
         achieved = rubric.rounding.figure.of(Fraction(achieved))
-    return LeafLine.model_construct(
+    return LeafLine(
         code=leaf.code,
         part=leaf.part,
         maximum=leaf.max,
@@ -193,7 +193,7 @@ def _part(
     applicable = summed.reachable
     if base is not None and not held:
         applicable = Fraction(base.max) if base.if_not_held is NotHeld.ZERO else ZERO
-    return PartLine.model_construct(
+    return PartLine(
         part=name,
         maximum=cap,
         applicable=recorded(applicable),
@@ -218,7 +218,7 @@ def _card(
     others = [part for part in parts if part.part is not PartName.SURVEY]
     applicable = sum((Fraction(part.applicable) for part in base), ZERO)
     achieved = sum((min(Fraction(part.achieved), Fraction(part.applicable)) for part in base), ZERO)
-    result = Card.model_construct(
+    result = Card(
         rubric=rubric.id,
         final=final,
         maximum=recorded(sum((Fraction(part.maximum or 0) for part in base), ZERO)),
@@ -252,7 +252,7 @@ def _node(rubric: Rubric, code: str, leaves: Iterable[Leaf], lines: Mapping[str,
     applicable, achieved = _maximum(line for line in base if not line.not_applicable), _achieved(base)
     bonus = _achieved(line for line in members if line.part is PartName.BONUS)
     penalty = _achieved(line for line in members if line.part is PartName.PENALTY)
-    return NodeLine.model_construct(
+    return NodeLine(
         code=code,
         maximum=recorded(_maximum(base)),
         applicable=recorded(applicable),

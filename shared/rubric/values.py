@@ -35,6 +35,7 @@ CODE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 RECORDED_DIGITS: Final = 12
 """Most decimals of a recorded figure; a quotient without an end is rounded there (half-even) if no rule did before."""
 
+_EXACT: Final = Context(prec=100, traps=[Inexact])  # threads share it: nobody reads its flags
 _CANONICAL = re.compile(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?")
 _PLAIN = re.compile(r"(?P<whole>[0-9]{1,12})([.,](?P<rest>[0-9]{1,12}))?")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(\.[0-9]{3}){1,3}(,[0-9]{1,12})?")
@@ -81,8 +82,7 @@ def terminating_digits(value: Fraction) -> int | None:
 
 def exact_sum(values: Iterable[Decimal | None]) -> Fraction:
     """The sum of recorded figures, None counting nothing. Exact: a digit that does not fit would raise `Inexact`."""
-    context = Context(prec=100, traps=[Inexact])
-    return Fraction(reduce(context.add, (value for value in values if value is not None), Decimal(0)))
+    return Fraction(reduce(_EXACT.add, [value for value in values if value is not None], Decimal(0)))
 
 
 def exact_text(value: Fraction) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared import telemetry
 from shared.bus import Bus
-from shared.objects import Objects
+from shared.objects import Bucket, Objects
 from tests.shared.local_app import settings_in
 from tests.shared.source import Source
 
@@ -26,12 +26,20 @@ class S3Stack(Protocol):
     s3_secret_key: str
 
 
+async def prepare(store: Objects) -> None:
+    """Make the buckets and warm them: first writes at the same time into a new bucket wait for a second."""
+    await store.ensure_buckets()
+    for bucket in Bucket:
+        await store.put(bucket, "warm", b"")
+        await store.remove(bucket, "warm")
+
+
 @pytest_asyncio.fixture
 async def objects(stack: S3Stack) -> AsyncIterator[Objects]:
     """The real object store with buckets of this test's own."""
     prefix = f"t{secrets.token_hex(6)}"
     async with Objects(stack.s3_endpoint, stack.s3_access_key, stack.s3_secret_key, prefix) as store:
-        await store.ensure_buckets()
+        await prepare(store)
         yield store
 
 

@@ -5,7 +5,7 @@ import hashlib
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from shared.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from shared.tlog.merkle import EMPTY, Frontier, leaf_hash, root
 from shared.tlog.note import SigningKey, log_key
 from shared.tlog.tiles import paths
-from tests.shared.conftest import S3Stack
+from tests.shared.conftest import S3Stack, prepare
 
 DEPLOYMENT = "parindex.test"
 LOG = "submission/2024-year"
@@ -129,7 +129,8 @@ async def stored(objects: Objects, log: str = LOG) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for bucket in (Bucket.PROOF, Bucket.DATA):
         for name in await objects.list(bucket, f"{log}/"):
-            found[name.removeprefix(f"{log}/")] = await objects.get(bucket, name)
+            with suppress(ObjectMissing):  # a request that a killed process had sent can still arrive
+                found[name.removeprefix(f"{log}/")] = await objects.get(bucket, name)
     return found
 
 
@@ -498,7 +499,7 @@ async def exported(stack: S3Stack, tmp_path_factory: pytest.TempPathFactory) -> 
     shelf, dest = Shelf(), tmp_path_factory.mktemp("exported") / "archive"
     prefix = f"t{secrets.token_hex(6)}"
     async with Objects(stack.s3_endpoint, stack.s3_access_key, stack.s3_secret_key, prefix) as objects:
-        await objects.ensure_buckets()
+        await prepare(objects)
         await filled(shelf, Archiver(shelf, objects), objects)
         await export(objects, dest)
     return dest

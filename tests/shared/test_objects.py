@@ -82,7 +82,6 @@ async def test_the_same_bytes_can_be_put_once_again_and_others_cannot(objects: O
 
 
 async def test_of_many_who_put_once_exactly_one_wins(objects: Objects) -> None:
-    await objects.put_once("proof", "warm", b"the first object of a bucket is slow")
     bodies = [f"writer {number}".encode() for number in range(16)]
     answers = await asyncio.gather(
         *(objects.put_once("proof", "race", body) for body in bodies), return_exceptions=True

@@ -40,6 +40,14 @@ OVER_90 = {
         {"below": "70", "points": "0"},
     ],
 }
+RISING = {
+    "kind": "steps",
+    "steps": [
+        {"below": "70", "points": "0"},
+        {"at_least": "70", "at_most": "90", "points": "1"},
+        {"above": "90", "points": "2"},
+    ],
+}
 PEOPLE = {
     "kind": "steps",
     "measure": {"kind": "count"},
@@ -85,6 +93,9 @@ CASES: list[tuple[str, dict[str, Any], str | None, str, str, str]] = [
     ("zero", OVER_90, "2", "0", "0", "0"),
     ("all", OVER_90, "2", "100", "100", "2"),
     ("fraction of decimals", OVER_90, "2", "45,5/50", "45.5/50", "2"),
+    ("exactly 70, steps from below", RISING, "2", "70", "70", "1"),
+    ("exactly 90, steps from below", RISING, "2", "90", "90", "1"),
+    ("just over 90, steps from below", RISING, "2", "90.0001", "90.0001", "2"),
     ("count at 100", PEOPLE, "4", "100", "100", "4"),
     ("count at 99", PEOPLE, "4", "99", "99", "3"),
     ("count at 50", PEOPLE, "4", "50", "50", "3"),

@@ -151,6 +151,17 @@ def test_a_total_by_ratio_is_over_the_applicable_maximum() -> None:
     assert sum((line.exact for line in result.parts), Fraction(0)) == result.exact
 
 
+def test_a_ratio_over_a_scaled_part_is_over_the_whole_part() -> None:
+    scheme = two_parts(not_applicable="scale-part", total={"rule": "ratio", "scale": "100"})
+    assert str(card(scheme, NOT_APPLICABLE, final=True).total) == "75.00"  # (8 of 16 as 10 of 20, and 20) ÷ 40
+
+
+def test_a_parts_maximum_caps_what_its_items_sum_to() -> None:
+    scheme = rubric({"1": [tree_leaf("1.1", "10"), tree_leaf("1.2", "10")]}, parts={"appraisal": part("15")})
+    assert str(card(scheme, appraised(i1_1="10", i1_2="9"), final=True).total) == "15.00"
+    assert str(card(scheme, appraised(i1_1="10", i1_2="4"), final=True).total) == "14.00"
+
+
 def test_a_claim_that_nobody_accepted_moves_no_maximum() -> None:
     result = card(two_parts(), {"1.1.1": LeafValue()})
     assert [result.maximum, result.applicable] == [40, 40]

@@ -35,6 +35,7 @@ def test_a_signed_checkpoint_is_the_golden_file() -> None:
     assert raw == (GOLDEN / "checkpoint").read_bytes()
     assert open_checkpoint(raw, KEY.verifier) == CHECKPOINT
     assert unverified_checkpoint(raw) == CHECKPOINT
+    assert CHECKPOINT.log == "submission/2024-year"
 
 
 def test_the_empty_log_has_size_zero() -> None:

@@ -19,6 +19,7 @@ from shared.tlog.tiles import (
     data_path,
     edge_parts,
     entries_path,
+    outgrown,
     pack_data,
     pack_entries,
     parts,
@@ -115,7 +116,28 @@ def test_another_library_reads_entries_and_proofs_from_these_files(tmp_path: Pat
 def test_an_edge_is_read_back_from_the_partial_tiles_of_its_size() -> None:
     for size in (0, 1, 256, 257, 65_536, 65_792, 70_000):
         edge, _ = Edge().extend(LEAVES[:size])
+        assert Edge.of(size, {tile.level: tile.hashes for tile in edge.partials()}) == edge
         assert [(tile.level, Part(tile.number, len(tile.hashes))) for tile in edge.partials()] == list(edge_parts(size))
+
+
+def test_an_edge_is_not_read_from_the_tiles_of_another_size() -> None:
+    edge, _ = Edge().extend(LEAVES[:300])
+    hashes = {tile.level: tile.hashes for tile in edge.partials()}
+    for size in (0, 299, 556, 301):
+        with pytest.raises(TileError):
+            Edge.of(size, hashes)
+
+
+def test_a_log_outgrows_partials_that_are_smaller_and_no_others() -> None:
+    size = 70_000
+    for path in ("tile/0/273.p/111", "tile/entries/272.p/255", "data/000.p/1", "tile/1/001.p/16", "tile/1/000.p/3"):
+        assert outgrown(path, size)
+    for path in paths(size):
+        assert not outgrown(path, size)
+    for path in ("tile/0/273.p/113", "tile/entries/274.p/1", "tile/2/000.p/2", "data/x001/000.p/1", "tile/0/000"):
+        assert not outgrown(path, size)
+    for path in ("checkpoint", "checkpoints/3", "tile/64/000.p/1", "other/000.p/1"):
+        assert not outgrown(path, size)
 
 
 def test_a_bundle_is_the_golden_file_and_is_read_back() -> None:

@@ -1,0 +1,329 @@
+"""`parindex rubric | period | assess | appraise | survey`: what people do, over HTTP with their own token."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from deploy.assessment import read_rows, send_rows
+from deploy.client import Client, key_of
+from deploy.fault import Fault
+from deploy.local.stack import Stack
+from shared.rubric import PeriodOpening, RubricError, check, load_period, load_rubric, opening
+
+T = TypeVar("T")
+
+rubric = typer.Typer(help="Rubric files.", no_args_is_help=True)
+period = typer.Typer(help="A period of the index: open, close, finalise, consolidate, approve, publish.", no_args_is_help=True)
+assess = typer.Typer(help="An agency's self-assessment.", no_args_is_help=True)
+appraise = typer.Typer(help="Appraisal and council.", no_args_is_help=True)
+survey = typer.Typer(help="The sociological survey.", no_args_is_help=True)
+
+Home = Annotated[Path, typer.Option("--home", envvar="PARINDEX_HOME", help="Folder of the local stack.")]
+Token = Annotated[str, typer.Option("--token", envvar="PARINDEX_TOKEN", help="Bearer token; see `parindex token`.")]
+Period = Annotated[str, typer.Option("--period", envvar="PARINDEX_PERIOD", help="Id of the period.")]
+DEFAULT_HOME = Path(".parindex")
+
+
+def _run(home: Path, token: str, work: Callable[[Client], Awaitable[T]]) -> T:
+    async def whole() -> T:
+        async with Client(Stack.load(home).urls, token) as client:
+            return await work(client)
+
+    return asyncio.run(whole())
+
+
+def _told(answer: Any) -> None:
+    typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fault(f"{path} cannot be read ({type(error).__name__}); give a file in UTF-8") from None
+
+
+def read_opening(path: Path) -> PeriodOpening:
+    """A period's file with the rubric files that it names; Fault with the place of what is wrong."""
+    try:
+        read = load_period(_text(path))
+        rubrics = {group.rubric: load_rubric(_text(path.parent / group.rubric)) for group in read.groups}
+        return opening(read, rubrics)
+    except RubricError as error:
+        where = f"{error.field}: " if error.field else ""
+        raise Fault(f"{path}: {where}{error.message} ({error.code})") from None
+
+
+@rubric.command("check")
+def rubric_check(file: Path) -> None:
+    """Name each fault of a rubric file with its place: errors (cannot be computed) and warnings."""
+    try:
+        findings = check(load_rubric(_text(file)))
+    except RubricError as error:
+        where = f"{error.field}: " if error.field else ""
+        raise Fault(f"{file}: {where}{error.message} ({error.code})") from None
+    table = Table("", "nơi / place", "nội dung / finding", title=str(file))
+    for finding in findings:
+        table.add_row(str(finding.severity), finding.place, finding.message)
+    if findings:
+        Console().print(table)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise Fault(f"{file} cannot be computed: {len(errors)} errors, the first at {errors[0].place}")
+    typer.echo(f"{file}: can be computed, {len(findings)} warnings")
+
+
+@period.command("open")
+def period_open(file: Path, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Open a period from its file and the rubric files that it names (role officer)."""
+    body = read_opening(file).model_dump(mode="json", by_alias=True)
+    key = key_of("period-open", json.dumps(body, sort_keys=True))
+    _told(_run(home, token, lambda client: client.post("submission", "/periods", body, key)))
+
+
+@period.command("show")
+def period_show(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Show a period: dates, agencies, items."""
+    _told(_run(home, token, lambda client: client.get("submission", f"/periods/{name}")))
+
+
+@period.command("close")
+def period_close(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Close the step of self-assessment (role officer)."""
+    _told(_run(home, token, lambda client: client.post("submission", f"/periods/{name}/closing")))
+
+
+@period.command("finalise")
+def period_finalise(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Declare the appraisal final (role officer)."""
+    _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/finalisation")))
+
+
+@period.command("obstacles")
+def period_obstacles(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """What is still open before publication, each by name."""
+    _told(_run(home, token, lambda client: client.get("scoring", f"/periods/{name}/obstacles")))
+
+
+@period.command("consolidate")
+def period_consolidate(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Consolidate the result (role officer); prints its digest for the approver."""
+    _told(_run(home, token, lambda client: client.post("scoring", f"/periods/{name}/consolidation")))
+
+
+@period.command("approve")
+def period_approve(
+    name: str,
+    digest: str,
+    decision: Annotated[str, typer.Option(help="Number of the decision, 12/QĐ-UBND.")],
+    dated: Annotated[str, typer.Option(help="Its date, 2025-01-20.")],
+    token: Token,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Approve exactly the consolidated result (role approver, another person)."""
+    body = {"digest": digest, "decision": decision, "dated": dated}
+    _told(_run(home, token, lambda client: client.post("scoring", f"/periods/{name}/approval", body)))
+
+
+@period.command("publish")
+def period_publish(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Publish the approved result (role officer)."""
+    _told(_run(home, token, lambda client: client.post("scoring", f"/periods/{name}/publication")))
+
+
+@period.command("table")
+def period_table(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """The table as it stands, provisional until publication."""
+    answer = _run(home, token, lambda client: client.get("scoring", f"/periods/{name}/table"))
+    Console().print(index_table(answer["rows"], str(answer.get("period", name))))
+
+
+@assess.command("import")
+def assess_import(agency: str, file: Path, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Declare what a CSV file holds (code, data, evidence, explanation) and upload its evidence (role agency)."""
+    rows = read_rows(file)
+    answer = _run(home, token, lambda client: send_rows(client, name, agency, rows))
+    typer.echo(f"{len(rows)} items declared; total {answer['total']}; digest {answer['digest']}")
+
+
+@assess.command("show")
+def assess_show(agency: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Show the self-assessment with its digest (role agency, its own)."""
+    _told(_run(home, token, lambda client: client.get("submission", f"/periods/{name}/agencies/{agency}")))
+
+
+@assess.command("approve")
+def assess_approve(agency: str, digest: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """The head approves exactly the self-assessment that the digest names (role agency-head)."""
+    path = f"/periods/{name}/agencies/{agency}/approval"
+    _told(_run(home, token, lambda client: client.post("submission", path, {"digest": digest})))
+
+
+@assess.command("submit")
+def assess_submit(agency: str, digest: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Submit the approved self-assessment (role agency)."""
+    path = f"/periods/{name}/agencies/{agency}/submission"
+    _told(_run(home, token, lambda client: client.post("submission", path, {"digest": digest})))
+
+
+@appraise.command("assign")
+def appraise_assign(subject: str, group: str, fields: list[str], name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Assign an appraiser (the token's sub) to fields of a group (role officer)."""
+    body = {"subject": subject, "group": group, "fields": fields}
+    _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/appraisers", body)))
+
+
+@appraise.command("council")
+def appraise_council(chair: str, members: list[str], name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Seat the council: its chair, then the other members (role officer)."""
+    body = {"chair": chair, "members": [chair, *members]}
+    _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/council", body)))
+
+
+@appraise.command("recognise")
+def appraise_recognise(
+    agency: str,
+    name: Period,
+    token: Token,
+    reason: Annotated[str, typer.Option(help="Why.")],
+    item: Annotated[list[str] | None, typer.Option(help="An item; may be repeated.")] = None,
+    field: Annotated[str | None, typer.Option(help="All remaining items of a field.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Recognise items as declared (role appraiser)."""
+    body = {"items": item or [], "field": field, "reason": reason}
+    path = f"/periods/{name}/agencies/{agency}/recognitions"
+    _told(_run(home, token, lambda client: client.post("appraisal", path, body)))
+
+
+@appraise.command("correct")
+def appraise_correct(
+    agency: str,
+    item: str,
+    name: Period,
+    token: Token,
+    reason_code: Annotated[str, typer.Option(help="A reason code of the rubric.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    data: Annotated[str | None, typer.Option(help="The corrected data; left out: the item does not apply.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Correct an item's data, or settle that it does not apply (role appraiser)."""
+    body = {"data": data, "not_applicable": data is None, "reason_code": reason_code, "reason": reason}
+    path = f"/periods/{name}/agencies/{agency}/items/{item}/appraisal"
+    _told(_run(home, token, lambda client: client.put("appraisal", path, body)))
+
+
+@appraise.command("adjust")
+def appraise_adjust(
+    agency: str,
+    item: str,
+    data: str,
+    name: Period,
+    token: Token,
+    resolution: Annotated[str, typer.Option(help="Number of the council's resolution.")],
+    votes: Annotated[tuple[int, int, int], typer.Option(help="In favour, against, abstained.")],
+    reason_code: Annotated[str, typer.Option(help="A reason code of the rubric.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    members: Annotated[int, typer.Option(help="Members of the council.")] = 10,
+    in_writing: Annotated[int, typer.Option(help="Votes given in writing.")] = 0,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Enter the council's adjustment of an item (role council-chair)."""
+    tally = dict(zip(("in_favour", "against", "abstained"), votes, strict=True))
+    body = {
+        "data": data,
+        "resolution": resolution,
+        "tally": {"members": members, "in_writing": in_writing, **tally},
+        "reason_code": reason_code,
+        "reason": reason,
+    }
+    path = f"/periods/{name}/agencies/{agency}/items/{item}/adjustment"
+    _told(_run(home, token, lambda client: client.put("appraisal", path, body)))
+
+
+@appraise.command("close")
+def appraise_close(agency: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Close an agency's appraisal (role officer)."""
+    _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/agencies/{agency}/closing")))
+
+
+@survey.command("open")
+def survey_open(
+    campaign: str,
+    group: str,
+    opens: Annotated[str, typer.Option(help="First instant, 2024-12-01T00:00+07:00.")],
+    closes: Annotated[str, typer.Option(help="Last instant, exclusive.")],
+    name: Period,
+    token: Token,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Open a campaign over the agencies of a group (role survey-officer)."""
+    body = {"campaign": campaign, "group": group, "opens": opens, "closes": closes}
+    _told(_run(home, token, lambda client: client.post("survey", f"/periods/{name}/campaigns", body)))
+
+
+@survey.command("invite")
+def survey_invite(
+    campaign: str, agency: str, form: str, count: int, name: Period, token: Token, home: Home = DEFAULT_HOME
+) -> None:
+    """Issue ballot tokens; they are printed once and stored nowhere (role survey-officer)."""
+    body = {"agency": agency, "form": form, "count": count}
+    path = f"/periods/{name}/campaigns/{campaign}/invitations"
+    for token_ in _run(home, token, lambda client: client.post("survey", path, body))["tokens"]:
+        typer.echo(token_)
+
+
+@survey.command("complete")
+def survey_complete(campaign: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Complete a campaign after its end (role survey-officer)."""
+    path = f"/periods/{name}/campaigns/{campaign}/completion"
+    _told(_run(home, token, lambda client: client.post("survey", path)))
+
+
+@survey.command("import-study")
+def survey_import_study(agency: str, file: Path, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Enter an existing study for one agency from a YAML file: points by item, document, dated, source."""
+    body = yaml.load(_text(file), yaml.BaseLoader)  # noqa: S506 - the base loader reads text only, no numbers, no objects
+    _told(_run(home, token, lambda client: client.put("survey", f"/periods/{name}/studies/{agency}", body)))
+
+
+def index_table(rows: list[dict[str, Any]], title: str) -> Table:
+    """The index as a table in Vietnamese and English, with comma decimals."""
+    parts = sorted({part for row in rows for part in row.get("parts", {})}, key=_PART_ORDER.index)
+    table = Table(title=title)
+    for heading in ("Hạng\nRank", "Cơ quan\nAgency", "Tự đánh giá\nSelf-assessed"):
+        table.add_column(heading, justify="left" if heading.startswith("Cơ") else "right")
+    for part in parts:
+        table.add_column(_PARTS[part], justify="right")
+    table.add_column("Tổng\nTotal", justify="right", style="bold")
+    table.add_column("Xếp loại\nBand")
+    for row in rows:
+        table.add_row(
+            str(row.get("rank") or ""),
+            row["name_vi"],
+            _comma(row.get("self_assessed")),
+            *(_comma(row.get("parts", {}).get(part)) for part in parts),
+            _comma(row.get("total")),
+            row.get("band") or "",
+        )
+    return table
+
+
+_PARTS = {
+    "appraisal": "Thẩm định\nAppraisal",
+    "survey": "Điều tra XHH\nSurvey",
+    "bonus": "Điểm thưởng\nBonus",
+    "penalty": "Điểm phạt\nPenalty",
+}
+_PART_ORDER = list(_PARTS)
+
+
+def _comma(number: str | None) -> str:
+    return "" if number is None else number.replace(".", ",")

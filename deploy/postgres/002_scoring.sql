@@ -1,0 +1,17 @@
+-- The live scorecards of the scoring service, written in the transaction that applies the entries which move them.
+-- `:service` is the service's own role.
+
+-- One row a period, locked before the cursors of its logs: its three logs are applied one after the other.
+CREATE TABLE standing (
+    period text PRIMARY KEY
+);
+-- The provisional card of each agency (JSON of the rubric's card), and the sizes of the logs when it last moved.
+CREATE TABLE card (
+    period text NOT NULL,
+    agency text NOT NULL,
+    heads  text NOT NULL,
+    card   text NOT NULL,
+    PRIMARY KEY (period, agency)
+);
+
+GRANT SELECT, INSERT, UPDATE ON standing, card TO :service;

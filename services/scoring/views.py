@@ -1,0 +1,232 @@
+"""The live view: the folded logs of a period, and the card of each agency, moved in the follower's transaction."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.scoring.formula import CURRENT, FORMULAS
+from services.scoring.scorecard import RELEVANT, SCORED, Folded, States, before, leaves, not_held, self_assessed
+from shared.events import Entry
+from shared.events.scoring import CardPublished, IndexPublished
+from shared.follower import Head, heads
+from shared.ledger import read_entries
+from shared.rubric import Card
+
+_SIZE = text("SELECT size FROM cursor WHERE log = :log")
+_LOCK = text("SELECT period FROM standing WHERE period = ANY(:periods) ORDER BY period FOR UPDATE")
+_STAND = text("""
+    INSERT INTO standing (period) SELECT * FROM unnest(CAST(:periods AS text[])) AS period ORDER BY period
+    ON CONFLICT DO NOTHING
+""")
+_MOVE = text("""
+    INSERT INTO card (period, agency, heads, card)
+    SELECT :period, agency, :heads, card
+    FROM unnest(CAST(:agencies AS text[]), CAST(:cards AS text[])) AS moved (agency, card)
+    ON CONFLICT (period, agency) DO UPDATE SET heads = excluded.heads, card = excluded.card
+""")
+_CARDS = text("SELECT agency, card FROM card WHERE period = :period ORDER BY agency")
+_CLOCK = text("SELECT deployment_clock()")
+_PARKED = text("SELECT log FROM parked WHERE log = ANY(:logs)")
+
+
+def scored_logs(period: str) -> dict[str, str]:
+    """The three logs that a period's score is computed from: service → log name."""
+    return {service: f"{service}/{period}" for service in SCORED}
+
+
+class Prefix(NamedTuple):
+    """A followed log as `Ledger.execute` takes it in `sees`; the state is a `Folded`."""
+
+    log: str
+    folds: "Folds"
+
+    async def read(self, connection: AsyncConnection) -> tuple[int, Folded]:
+        """The cursor in this transaction, and the state folded to it."""
+        return await self.folds.read(connection, self.log)
+
+
+class Folds:
+    """The followed logs, folded, each kept in memory at its two newest sizes.
+
+    A kept state is true of the log's first entries whether or not the transaction that brought them was committed,
+    since entries are verified before they are folded; a rolled back one costs no more than a step to the size before.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[tuple[int, Folded], ...]] = {}
+
+    def of(self, log: str) -> Prefix:
+        """One log, as a decision rests on it."""
+        return Prefix(log, self)
+
+    async def read(self, connection: AsyncConnection, log: str) -> tuple[int, Folded]:
+        """The log's cursor as this transaction sees it, and the state at that size."""
+        size = (await connection.execute(_SIZE, {"log": log})).scalar_one_or_none() or 0
+        return size, await self._at(connection, log, size)
+
+    async def advance(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> Folded:
+        """The state after the next entries of a log, which need not be read again."""
+        start = entries[0].position
+        folded = (await self._at(connection, log, start)).fold(_service(log), entries)
+        self._keep(log, start + len(entries), folded)
+        return folded
+
+    async def _at(self, connection: AsyncConnection, log: str, size: int) -> Folded:
+        start, folded = next((kept for kept in self._kept.get(log, ()) if kept[0] <= size), (0, before(_service(log))))
+        if start < size:
+            folded = folded.fold(_service(log), await read_entries(connection, "followed", log, start, size))
+            self._keep(log, size, folded)
+        return folded
+
+    def _keep(self, log: str, size: int, folded: Folded) -> None:
+        others = [kept for kept in self._kept.get(log, ()) if kept[0] != size]
+        self._kept[log] = tuple(sorted([(size, folded), *others], key=lambda kept: -kept[0])[:2])
+
+
+class Live:
+    """The live scorecards: what the follower calls with each batch of entries, and what is read of it."""
+
+    def __init__(self) -> None:
+        self.folds = Folds()
+
+    async def lock(self, connection: AsyncConnection, logs: Sequence[str]) -> None:
+        """Lock the periods of these logs, so that what follows sees the other logs of each where they stand."""
+        periods = sorted({_period(log) for log in logs if _is_scored(log)})
+        if not periods:
+            return
+        locked = (await connection.execute(_LOCK, {"periods": periods})).all()
+        if len(locked) < len(periods):
+            await connection.execute(_STAND, {"periods": periods})
+            await connection.execute(_LOCK, {"periods": periods})
+
+    async def apply(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
+        """Fold the next entries of a log and move the cards of the agencies that they speak of."""
+        if not _is_scored(log):
+            return
+        relevant = RELEVANT[_service(log)]
+        folded = await self.folds.advance(connection, log, entries)
+        moving = [entry for entry in entries if entry.type in relevant]
+        if not moving:
+            return
+        period, sizes, logs = _period(log), {log: entries[-1].position + 1}, {_service(log): folded}
+        for service, other in scored_logs(period).items():
+            if other != log:
+                sizes[other], logs[service] = await self.folds.read(connection, other)
+        states = States.of(logs)
+        agencies = moved_agencies(states, moving)
+        if agencies:
+            cards = await _cards(states, agencies)
+            await connection.execute(
+                _MOVE,
+                {
+                    "period": period,
+                    "heads": json.dumps(sizes, sort_keys=True),
+                    "agencies": list(cards),
+                    "cards": list(cards.values()),
+                },
+            )
+
+    async def look(self, engine: AsyncEngine, period: str) -> "Look":
+        """A period's states, heads, clock and provisional cards, all of one moment of the database."""
+        logs = scored_logs(period)
+        async with engine.connect() as opened:
+            connection = await opened.execution_options(isolation_level="REPEATABLE READ")
+            folded = {service: (await self.folds.read(connection, log))[1] for service, log in logs.items()}
+            rows = await connection.execute(_CARDS, {"period": period})
+            return Look(
+                States.of(folded),
+                await heads(connection, list(logs.values())),
+                (await connection.execute(_CLOCK)).scalar_one(),
+                frozenset((await connection.execute(_PARKED, {"logs": list(logs.values())})).scalars()),
+                dict(rows.tuples().all()),
+            )
+
+
+class Look(NamedTuple):
+    """A period at one moment: its states, the heads that they were folded to, the deployment's clock, parked logs, and
+    the stored card of each agency as JSON."""
+
+    states: States
+    heads: Mapping[str, Head]
+    time: datetime
+    parked: frozenset[str]
+    rows: Mapping[str, str]
+
+    def cards(self) -> dict[str, Card]:
+        """The provisional card of each agency."""
+        return {agency: Card.model_validate_json(card) for agency, card in self.rows.items()}
+
+    @property
+    def version(self) -> int:
+        """Grows with each entry of the three logs."""
+        return sum(head.size for head in self.heads.values())
+
+    def shown_heads(self) -> dict[str, dict[str, str | int]]:
+        """The heads as an answer names them."""
+        return {log: {"size": head.size, "root": head.root.hex()} for log, head in self.heads.items()}
+
+
+class Published(NamedTuple):
+    """What a prefix of a period's scoring log says is published; a card counts under the manifest only."""
+
+    manifest: IndexPublished | None = None
+    cards: Mapping[str, CardPublished] = {}
+    position: int = -1
+
+
+def fold_published(published: Published, entries: Sequence[Entry]) -> Published:
+    """The publication after more entries of the scoring log."""
+    for entry in entries:
+        match entry.event:
+            case CardPublished() as card:
+                published = published._replace(cards={**published.cards, card.agency: card})
+            case IndexPublished() as manifest:
+                published = published._replace(manifest=manifest, position=entry.position)
+    return published
+
+
+def moved_agencies(states: States, entries: Iterable[Entry]) -> list[str]:
+    """The agencies of the period whose card these entries can move; one that names no agency can move them all."""
+    named: set[str] = set()
+    for entry in entries:
+        agency = getattr(entry.event, "agency", None)
+        if agency is None:
+            return sorted(states.period.agencies)
+        named.add(agency)
+    return sorted(named & states.period.agencies.keys())
+
+
+async def _cards(states: States, agencies: Sequence[str]) -> dict[str, str]:
+    """The provisional cards as JSON. Agencies of one group with equal values share one computation."""
+    rules, known = FORMULAS[CURRENT], dict[tuple[object, ...], str]()
+    cards = {}
+    for agency in agencies:
+        values = leaves(states, agency)
+        same = (
+            states.period.agencies[agency].group,
+            self_assessed(states, agency),
+            not_held(states),
+            tuple(values.items()),
+        )
+        if same not in known:
+            known[same] = rules.card(states, agency, False).model_dump_json(exclude_none=True)
+            await asyncio.sleep(0)  # a card is milliseconds of computing: HTTP and heartbeats go in between
+        cards[agency] = known[same]
+    return cards
+
+
+def _service(log: str) -> str:
+    return log.partition("/")[0]
+
+
+def _period(log: str) -> str:
+    return log.partition("/")[2]
+
+
+def _is_scored(log: str) -> bool:
+    return _service(log) in SCORED and _period(log) != "register"

@@ -1,0 +1,295 @@
+"""The survey's HTTP door: campaigns, invitations, ballots, completion, imported studies."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.survey import campaign
+from services.survey.boxes import Boxes, Place, fresh_tokens
+from services.survey.campaign import CompleteCampaign, ImportStudy, IssueInvitations, OpenCampaign
+from services.survey.views import CampaignView, Heads, SurveyView, campaign_view, survey_view
+from shared.access import Caller, Role, public, require
+from shared.decider import Rejected
+from shared.events import Code, Id, Instant
+from shared.ledger import EVERY, Moment, Projection, Seen
+from shared.period import Period, fold_published
+from shared.returns import Returns, fold
+from shared.rubric import RubricError, parse_number
+from shared.service import Service
+from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
+
+PROBLEMS: Final = {
+    "agency-unknown": Problem(404, "No such agency there", "Không có cơ quan này"),
+    "boxes-not-empty": Problem(409, "Ballots are not in the log yet", "Còn phiếu chưa ghi vào nhật ký"),
+    "campaign-closed": Problem(409, "The campaign has closed", "Đợt khảo sát đã kết thúc"),
+    "campaign-completed": Problem(409, "The campaign is completed", "Đợt khảo sát đã hoàn thành"),
+    "campaign-exists": Problem(409, "There is such a campaign already", "Đã có đợt khảo sát này"),
+    "campaign-not-open": Problem(409, "The campaign is not open yet", "Đợt khảo sát chưa bắt đầu"),
+    "campaign-still-open": Problem(409, "The campaign is still open", "Đợt khảo sát chưa kết thúc"),
+    "campaign-unknown": Problem(404, "There is no such campaign", "Không có đợt khảo sát này"),
+    "count-invalid": Problem(422, "Too many or too few invitations at a time", "Số lượng phiếu mời không hợp lệ"),
+    "data-invalid": Problem(422, "Not a number as it is written here", "Số viết không đúng quy cách"),
+    "form-unknown": Problem(404, "No such form in the campaign", "Đợt khảo sát không có mẫu phiếu này"),
+    "group-has-no-survey": Problem(422, "No survey scores this group", "Nhóm này không có tiêu chí khảo sát"),
+    "group-unknown": Problem(404, "No such group in the period", "Không có nhóm cơ quan này"),
+    "invitations-issued": Problem(409, "Respondents are invited already", "Đã phát phiếu mời khảo sát"),
+    "item-not-surveyed": Problem(422, "No survey scores this item", "Tiêu chí này không chấm qua khảo sát"),
+    "item-unknown": Problem(404, "No such item in the rubric", "Không có tiêu chí này"),
+    "option-unknown": Problem(422, "The question has no such option", "Câu hỏi không có phương án này"),
+    "period-published": Problem(409, "The period is published", "Kỳ đánh giá đã công bố"),
+    "period-unknown": Problem(404, "There is no such period", "Không có kỳ đánh giá này"),
+    "points-above-maximum": Problem(422, "Above the maximum", "Vượt điểm tối đa"),
+    "points-negative": Problem(422, "Points are not negative", "Điểm không được âm"),
+    "points-off-step": Problem(422, "Off the step of points", "Điểm không đúng bước chấm"),
+    "question-unknown": Problem(422, "The form has no such question", "Mẫu phiếu không có câu hỏi này"),
+    "span-invalid": Problem(422, "The span is not one to come", "Thời gian khảo sát không hợp lệ"),
+    "study-imported": Problem(409, "A study stands for the ballots", "Đã nhập kết quả khảo sát có sẵn"),
+    "study-incomplete": Problem(422, "The study lacks points", "Kết quả khảo sát có sẵn chưa đủ điểm"),
+    "token-spent": Problem(409, "The invitation's ballot has been cast", "Phiếu mời đã được sử dụng"),
+    "token-unknown": Problem(404, "There is no such invitation", "Không có phiếu mời này"),
+    "too-few": Problem(422, "Fewer than five ballots", "Ít hơn năm phiếu"),
+}
+UNTRACED: Final = ("/ballots",)
+"""Routes whose requests leave no span."""
+
+READERS: Final = (
+    Role.SURVEY_OFFICER,
+    Role.OFFICER,
+    Role.COUNCIL,
+    Role.COUNCIL_CHAIR,
+    Role.APPROVER,
+    Role.AUDITOR,
+)
+
+SurveyOfficer = Annotated[Caller, Depends(require(Role.SURVEY_OFFICER))]
+Reader = Annotated[Caller, Depends(require(*READERS))]
+OnTerms = Annotated[Terms, Depends(terms)]
+Number = Annotated[str, Field(min_length=1, max_length=24)]
+
+
+class Body(BaseModel):
+    """A request's body; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CampaignBody(Body):
+    """A campaign over all agencies of a group, from `opens` until just before `closes`."""
+
+    campaign: Id
+    group: Id
+    opens: Instant
+    closes: Instant
+
+
+class InvitationsBody(Body):
+    """So many invitations to fill in one form about one agency."""
+
+    agency: Id
+    form: Id
+    count: int
+
+
+class BallotBody(Body):
+    """A token and the option ticked for each question; a question left out or null is unanswered."""
+
+    token: Annotated[str, Field(max_length=64)]
+    answers: Annotated[dict[Id, Id | None], Field(max_length=200)]
+
+
+class StudyBody(Body):
+    """An existing study's points for each surveyed item (`31,55` or `31.55`), with its document and source."""
+
+    points: Annotated[dict[Code, Number], Field(max_length=500)]
+    document: Annotated[str, Field(min_length=1, max_length=64)]
+    dated: date
+    source: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class InvitationsAccepted(AcceptedBody):
+    """The answer to an issue: its tokens, once. A repeat of the request shows none: they are stored nowhere."""
+
+    tokens: list[str]
+
+
+class BallotCast(BaseModel):
+    """The ballot counts."""
+
+    cast: bool
+
+
+class Desk:
+    """What the routes share: the service, its ballot boxes and projections."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.returns = Projection(Returns(), fold, "entry")
+        self.published = Projection(False, fold_published, "followed")
+        self.boxes = Boxes(service.ledger, self.returns, service.settings.box_interval)
+
+    def scoring(self, period: str) -> Seen:
+        """The period's scoring log, as decisions read it."""
+        return self.published.of(f"scoring/{period}")
+
+    def sees(self, period: str) -> tuple[Seen, ...]:
+        """The followed logs that most decisions rest on."""
+        return self.service.periods.of(f"submission/{period}"), self.scoring(period)
+
+    async def read(self, period: str) -> tuple[Period, Returns, Heads]:
+        """The period and its survey at one moment; Rejected `period-unknown`."""
+        logs = (f"submission/{period}", f"survey/{period}")
+        (filed, known), (size, returns) = await self.service.read(
+            self.service.periods.of(logs[0]), self.returns.of(logs[1])
+        )
+        known.the_opened()
+        return known, returns, {logs[0]: {"size": filed}, logs[1]: {"size": size}}
+
+
+def router(desk: Desk) -> APIRouter:
+    """All routes of the survey."""
+    routes = APIRouter()
+    _campaigns(desk, routes)
+    _ballots(desk, routes)
+    _studies(desk, routes)
+    _reads(desk, routes)
+    return routes
+
+
+def _campaigns(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/campaigns", tags=["campaigns"])
+    async def open_campaign(period: Id, body: CampaignBody, caller: SurveyOfficer, on: OnTerms) -> Response:
+        """Open a campaign; its forms are those of the group's rubric."""
+
+        def build(at: Moment) -> OpenCampaign:
+            known, out = _seen(at, period)
+            return OpenCampaign(body.campaign, body.group, body.opens, body.closes, known, at.time, at.position, out)
+
+        result = await desk.service.ledger.execute(
+            campaign.DECIDER,
+            f"survey/{period}",
+            campaign.campaign_stream(body.campaign),
+            build,
+            actor=caller.actor,
+            reads=(EVERY,),
+            sees=desk.sees(period),
+            **on,
+        )
+        return accepted(result)
+
+    @routes.post("/periods/{period}/campaigns/{name}/invitations", tags=["campaigns"])
+    async def issue_invitations(
+        period: Id, name: Id, body: InvitationsBody, caller: SurveyOfficer, on: OnTerms
+    ) -> Response:
+        """Issue invitations; the answer has their tokens, once."""
+        if not 1 <= body.count <= campaign.MAX_INVITATIONS:
+            raise Rejected("count-invalid", f"issue 1 to {campaign.MAX_INVITATIONS} invitations at a time", "count")
+        tokens = fresh_tokens(body.count)
+
+        def build(at: Moment) -> IssueInvitations:
+            known, out = _seen(at, period)
+            return IssueInvitations(name, body.agency, body.form, body.count, known, at.time, out)
+
+        result = await desk.service.ledger.execute(
+            campaign.DECIDER,
+            f"survey/{period}",
+            campaign.campaign_stream(name),
+            build,
+            actor=caller.actor,
+            reads=(EVERY,),
+            sees=desk.sees(period),
+            within=desk.boxes.issue(Place(period, name, body.agency, body.form), tokens),
+            **on,
+        )
+        # a commit whose answer was lost on the way from the database comes back as a repeat, with these very tokens
+        if result.repeated and not await desk.boxes.knows(tokens[0]):
+            tokens = []
+        shown = InvitationsAccepted(
+            log=result.log,
+            position=result.first,
+            entry=result.entry_id,
+            version=result.version,
+            repeated=result.repeated,
+            tokens=tokens,
+        )
+        return JSONResponse(shown.model_dump(), 201 if tokens else 200, {"ETag": etag(result.version)})
+
+    @routes.post("/periods/{period}/campaigns/{name}/completion", tags=["campaigns"])
+    async def complete_campaign(period: Id, name: Id, caller: SurveyOfficer, on: OnTerms) -> Response:
+        """Complete a campaign that has closed, with its tallies."""
+        await desk.boxes.close(period, name)
+        result = await desk.service.ledger.execute(
+            campaign.DECIDER,
+            f"survey/{period}",
+            campaign.campaign_stream(name),
+            lambda at: CompleteCampaign(name, at.time, at.position, at.seen[f"scoring/{period}"]),
+            actor=caller.actor,
+            reads=(EVERY,),
+            sees=(desk.scoring(period),),
+            within=desk.boxes.all_closed(period, name),
+            **on,
+        )
+        return accepted(result)
+
+
+def _ballots(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/ballots", tags=["ballots"], status_code=201, dependencies=[Depends(public)])
+    async def cast_ballot(body: BallotBody) -> BallotCast:
+        """Cast a ballot: the token is the right to, once. Its answers are counted, never kept together."""
+        await desk.boxes.cast(body.token, body.answers)
+        return BallotCast(cast=True)
+
+
+def _studies(desk: Desk, routes: APIRouter) -> None:
+    @routes.put("/periods/{period}/studies/{agency}", tags=["studies"])
+    async def import_study(period: Id, agency: Id, body: StudyBody, caller: SurveyOfficer, on: OnTerms) -> Response:
+        """Let an existing study's points stand instead of ballots; a later one replaces it."""
+        points = _points(body.points)
+
+        def build(at: Moment) -> ImportStudy:
+            known, out = _seen(at, period)
+            return ImportStudy(agency, points, body.document, body.dated, body.source, known, out)
+
+        result = await desk.service.ledger.execute(
+            campaign.DECIDER,
+            f"survey/{period}",
+            campaign.STUDIES_STREAM,
+            build,
+            actor=caller.actor,
+            reads=(EVERY,),
+            sees=desk.sees(period),
+            **on,
+        )
+        return accepted(result)
+
+
+def _reads(desk: Desk, routes: APIRouter) -> None:
+    @routes.get("/periods/{period}", tags=["reads"])
+    async def show_survey(period: Id, caller: Reader) -> SurveyView:
+        """The period's survey: its campaigns, and which agencies it is complete for."""
+        return survey_view(*await desk.read(period))
+
+    @routes.get("/periods/{period}/campaigns/{name}", tags=["reads"])
+    async def show_campaign(period: Id, name: Id, caller: Reader) -> CampaignView:
+        """A campaign: forms, invitations, and the ballots that the log has; too few are never shown."""
+        return campaign_view(name, *await desk.read(period))
+
+
+def _seen(at: Moment, period: str) -> tuple[Period, bool]:
+    known: Period = at.seen[f"submission/{period}"]
+    known.the_opened()
+    published: Any = at.seen[f"scoring/{period}"]
+    return known, bool(published)
+
+
+def _points(written: dict[str, str]) -> dict[str, Decimal]:
+    points = {}
+    for code, number in written.items():
+        try:
+            points[code] = parse_number(number)
+        except RubricError as error:
+            raise error.at(f"points.{code}") from None
+    return points
