@@ -30,7 +30,7 @@ class Sight:
 
 
 def may_see_table(caller: Caller, states: States) -> None:
-    """Refuses who may not see all agencies side by side: `role-missing`, `not-seated`."""
+    """Refuses who may not see all agencies side by side, of those whom the route lets in: `not-seated`."""
     if caller.has(*WIDE):
         return
     council = states.appraisal.council

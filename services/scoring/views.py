@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -39,7 +40,8 @@ def scored_logs(period: str) -> dict[str, str]:
     return {service: f"{service}/{period}" for service in SCORED}
 
 
-class Prefix(NamedTuple):
+@dataclass
+class Prefix:
     """A followed log as `Ledger.execute` takes it in `sees`; the state is a `Folded`."""
 
     log: str
@@ -157,9 +159,13 @@ class Look(NamedTuple):
     parked: frozenset[str]
     rows: Mapping[str, str]
 
+    def card(self, agency: str) -> Card:
+        """The provisional card of an agency of the period."""
+        return Card.model_validate_json(self.rows[agency])
+
     def cards(self) -> dict[str, Card]:
         """The provisional card of each agency."""
-        return {agency: Card.model_validate_json(card) for agency, card in self.rows.items()}
+        return {agency: self.card(agency) for agency in self.rows}
 
     @property
     def version(self) -> int:

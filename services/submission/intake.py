@@ -169,6 +169,15 @@ class Intake:
             repeated=done.repeated,
         )
 
+    async def answer_structured(self, agency: str, event: Any) -> Receipt:
+        """Have one CloudEvent in structured mode decided."""
+        try:
+            return await self.answer(agency, structured(event))
+        except Rejected as refused:
+            if refused.code in AGAIN:
+                raise
+            return refusal(refused, None)
+
     async def run(self) -> None:
         """Answer the intake topics of all periods' agencies until cancelled.
 
@@ -241,6 +250,7 @@ class Intake:
 
     async def _receive(self, agency: str, record: Any) -> Receipt:
         """The receipt of one record; raises only what passes: outages of database and store."""
+        event: dict[str, Any] = {}
         try:
             event = from_kafka(record.headers, record.value)
             attributes = {telemetry.MESSAGING_SYSTEM: "kafka", telemetry.MESSAGING_TOPIC: record.topic}
@@ -257,7 +267,9 @@ class Intake:
             raise
         except Exception:
             _logger.exception("an intake message failed")
-            return refusal(Rejected("internal", "the request failed; send it again with the same id"), None)
+            return refusal(
+                Rejected("internal", "the request failed; send it again with the same id"), _text(event.get("id"))
+            )
 
     def _record(self, agency: str, receipt: Receipt, offset: int) -> Record:
         """The receipt as a CloudEvent in binary mode; `intakeoffset` names the message that it answers."""

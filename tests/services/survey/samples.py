@@ -58,7 +58,7 @@ _BALLOTED = """
         mode: survey
         rule:
           kind: survey
-          aggregation: {kind: weights, weights: {a: "100", b: "50"}}
+          aggregation: {kind: option-shares, shares: {a: "100", b: "50"}}
           weights: [{group: citizens, weight: "60"}, {group: officials, weight: "40"}]
           questions:
             - {group: citizens, form: citizen-form, question: q1}
@@ -92,7 +92,7 @@ def period_events(groups: Sequence[str] = tuple(GROUPS)) -> list[Event]:
         "appraised_points_visible_from": "2024-12-14T00:00+07:00",
         "retain_until": "2034-12-31T00:00+07:00",
         "publication": "everything",
-        "council_size": 10,
+        "council": {"members": "10"},
     }
     events: list[Event] = [PeriodOpened.model_validate(body)]
     for group in groups:
