@@ -26,7 +26,7 @@ KINDS: Final = {
 
 @dataclass(frozen=True)
 class Row:
-    """One item: its data or a claim that it does not apply, its evidence files, its explanation (or the claim's reason)."""
+    """One item: its data or that it does not apply, its evidence files, its explanation or the claim's reason."""
 
     code: str
     data: str

@@ -12,7 +12,7 @@ from deploy.fault import Fault
 TIMEOUT = httpx.Timeout(30, connect=5)
 
 
-class Refused(Fault):  # noqa: N818 - named for what is the case
+class Refused(Fault):
     """A service refused a request; `problem` is its RFC 9457 body."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
@@ -53,7 +53,9 @@ class Client:
         """Put a JSON body; `key` is the Idempotency-Key, a fresh one without it."""
         return (await self._send(service, "PUT", path, body, key)).json()
 
-    async def send(self, service: str, method: str, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+    async def send(
+        self, service: str, method: str, path: str, body: Any = None, key: str | None = None
+    ) -> httpx.Response:
         """As `get`, `post` and `put`, with the whole answer."""
         return await self._send(service, method, path, body, key)
 
@@ -63,7 +65,8 @@ class Client:
             try:
                 answer = await http.put(url, content=data, headers=dict(headers))
             except httpx.HTTPError as error:
-                raise Fault(f"the object store cannot be reached ({type(error).__name__}); see `parindex status`") from None
+                what = type(error).__name__
+                raise Fault(f"the object store cannot be reached ({what}); see `parindex status`") from None
         if answer.is_error:
             raise Fault(f"the object store refused the upload with status {answer.status_code}; ask for a new place")
 

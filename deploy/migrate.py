@@ -1,4 +1,8 @@
-"""Database migrations: the numbered SQL files of `deploy/postgres`, each run once, forward only, by the owner's role."""
+"""Database migrations: the numbered SQL files of `deploy/postgres`, each run once, forward only, by the owner's role.
+
+`001_ledger.sql` is for every service's database, `002_survey.sql` for the survey's alone: a name that begins with a
+service is for that one.
+"""
 
 import asyncio
 import hashlib
@@ -11,10 +15,12 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
+from asyncpg.exceptions import PostgresError
 
 from deploy.fault import Fault
 
 FOLDER: Final = Path(__file__).parent / "postgres"
+SERVICES: Final = frozenset(("submission", "appraisal", "survey", "scoring"))
 LOCK: Final = 0x70617269  # one migration of a database, one preparation of a server, at a time
 
 
@@ -44,14 +50,16 @@ class Login(NamedTuple):
     database: str
 
 
-def migrations(folder: Path = FOLDER) -> list[Migration]:
-    """All migrations in order. Raises Fault if a file has no number or two have the same."""
+def migrations(service: str, folder: Path = FOLDER) -> list[Migration]:
+    """A service's migrations in order. Raises Fault if a file has no number or two have the same."""
     found: dict[int, Migration] = {}
     for path in sorted(folder.glob("*.sql")):
-        number = re.match(r"([0-9]{3})_", path.name)
-        if number is None:
+        name = re.fullmatch(r"([0-9]{3})_([a-z0-9]+).*", path.stem)
+        if name is None:
             raise Fault(f"{path} has no number; call it NNN_name.sql")
-        migration = Migration(int(number[1]), path.stem, path.read_text(encoding="utf-8"))
+        if name[2] in SERVICES - {service}:
+            continue
+        migration = Migration(int(name[1]), path.stem, path.read_text(encoding="utf-8"))
         if migration.number in found:
             raise Fault(f"{path.name} and {found[migration.number].name}.sql have the same number")
         found[migration.number] = migration
@@ -90,12 +98,15 @@ async def prepare(admin_url: str, owner_url: str, service_url: str) -> None:
         await connection.close()
 
 
-async def migrate(owner_url: str, service_role: str, files: Sequence[Migration] | None = None) -> list[str]:
+async def migrate(
+    owner_url: str, service: str, role: str | None = None, files: Sequence[Migration] | None = None
+) -> list[str]:
     """Run what was not yet run, all in one transaction; the names of what was run.
 
+    `role` is the service's own, if it is not called like the service.
     Raises Fault if a file that was run has changed or is gone: a migration is never edited, only followed by another.
     """
-    wanted = migrations() if files is None else files
+    wanted = migrations(service) if files is None else files
     connection = await asyncpg.connect(dsn(owner_url))
     try:
         async with connection.transaction():
@@ -108,7 +119,7 @@ async def migrate(owner_url: str, service_role: str, files: Sequence[Migration] 
             _check_history([(row["number"], row["name"], row["digest"]) for row in done.values()], wanted)
             new = [migration for migration in wanted if migration.number not in done]
             for migration in new:
-                await _apply(connection, migration, service_role)
+                await _apply(connection, migration, role or service)
             return [migration.name for migration in new]
     finally:
         await connection.close()
@@ -130,7 +141,7 @@ def _check_history(done: Sequence[tuple[int, str, str]], wanted: Sequence[Migrat
 async def _apply(connection: asyncpg.Connection, migration: Migration, role: str) -> None:
     try:
         await connection.execute(migration.for_role(role))
-    except asyncpg.PostgresError as error:
+    except PostgresError as error:
         raise Fault(f"migration {migration.name} failed: {error}") from error
     await connection.execute(
         "INSERT INTO migration (number, name, digest) VALUES ($1, $2, $3)",
@@ -143,7 +154,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration, role: str
 async def _run(connection: asyncpg.Connection, statement: str, *names: str) -> None:
     """Run a statement that takes no parameters, its names quoted by the server."""
     places = ", ".join(f"${number}::text" for number in range(2, len(names) + 2))
-    await connection.execute(await connection.fetchval(f"SELECT format($1, {places})", statement, *names))  # noqa: S608 - only numbered places
+    await connection.execute(await connection.fetchval(f"SELECT format($1, {places})", statement, *names))
 
 
 def _setting(name: str) -> str | None:
@@ -159,12 +170,12 @@ def _setting(name: str) -> str | None:
 async def _main() -> None:
     owner_url, service_url, admin_url = (_setting(name) for name in ("OWNER_URL", "DATABASE_URL", "ADMIN_URL"))
     if owner_url is None or service_url is None:
-        raise Fault("set PARINDEX_OWNER_URL and PARINDEX_DATABASE_URL (or …_FILE): the database's owner, the service")
+        raise Fault("set PARINDEX_OWNER_URL and PARINDEX_DATABASE_URL (or …_FILE): the owner's and the service's")
     try:
         if admin_url is not None:
             await prepare(admin_url, owner_url, service_url)
-        done = await migrate(owner_url, login(service_url).user)
-    except (OSError, asyncpg.PostgresError) as error:
+        done = await migrate(owner_url, login(owner_url).database, login(service_url).user)
+    except (OSError, PostgresError) as error:
         raise Fault(f"the database refused: {error}") from error
     sys.stdout.write("".join(f"ran {name}\n" for name in done) or "nothing to run\n")
 

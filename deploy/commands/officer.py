@@ -20,7 +20,9 @@ from shared.rubric import PeriodOpening, RubricError, check, load_period, load_r
 T = TypeVar("T")
 
 rubric = typer.Typer(help="Rubric files.", no_args_is_help=True)
-period = typer.Typer(help="A period of the index: open, close, finalise, consolidate, approve, publish.", no_args_is_help=True)
+period = typer.Typer(
+    help="A period of the index: open, close, finalise, consolidate, approve, publish.", no_args_is_help=True
+)
 assess = typer.Typer(help="An agency's self-assessment.", no_args_is_help=True)
 appraise = typer.Typer(help="Appraisal and council.", no_args_is_help=True)
 survey = typer.Typer(help="The sociological survey.", no_args_is_help=True)
@@ -33,7 +35,7 @@ DEFAULT_HOME = Path(".parindex")
 
 def _run(home: Path, token: str, work: Callable[[Client], Awaitable[T]]) -> T:
     async def whole() -> T:
-        async with Client(Stack.load(home).urls, token) as client:
+        async with Client(Stack.load(home).services, token) as client:
             return await work(client)
 
     return asyncio.run(whole())
@@ -174,7 +176,9 @@ def assess_submit(agency: str, digest: str, name: Period, token: Token, home: Ho
 
 
 @appraise.command("assign")
-def appraise_assign(subject: str, group: str, fields: list[str], name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+def appraise_assign(
+    subject: str, group: str, fields: list[str], name: Period, token: Token, home: Home = DEFAULT_HOME
+) -> None:
     """Assign an appraiser (the token's sub) to fields of a group (role officer)."""
     body = {"subject": subject, "group": group, "fields": fields}
     _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/appraisers", body)))

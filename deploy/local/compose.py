@@ -34,7 +34,7 @@ def read(variables: Mapping[str, str], file: Path = FILE) -> dict[str, Container
 
 
 def relocate(text: str, places: Mapping[str, str]) -> str:
-    """The text with every place of a container (`kafka:9092`, `/run/secrets`) replaced by its local one, in one pass."""
+    """The text with every place of a container (`kafka:9092`, `/run/secrets`) replaced by its local one."""
     names = "|".join(re.escape(name) for name in sorted(places, key=len, reverse=True))
     return re.sub(rf"(?<![\w.-])(?:{names})(?!\w)", lambda found: places[found[0]], text)
 

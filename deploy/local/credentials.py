@@ -1,4 +1,4 @@
-"""The secrets of one deployment, a file each: made once, never replaced; database URLs follow their server's address."""
+"""The secrets of one deployment, a file each: made once, never replaced; database URLs follow the server's port."""
 
 import json
 import secrets

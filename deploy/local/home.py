@@ -15,13 +15,12 @@ from typing import Final, Self
 from deploy.fault import Fault
 
 SERVICES: Final = ("submission", "appraisal", "survey", "scoring")
-PORTS: Final = (
-    *("postgres", "kafka", "kafka-controller", "s3", "s3-grpc", "zipkin", "traces"),
-    *(f"{part}{kind}" for part in ("master", "volume", "filer", "admin") for kind in ("", "-grpc")),
-    *SERVICES,
-)
-# below the range that the system takes for outgoing connections: a part that is down keeps its port
-PORT_RANGE: Final = range(15_000, 32_000)
+# these have a second port, which others compute from the first
+TWINNED: Final = ("s3", "master", "volume", "filer", "admin")
+TWIN: Final = 10_000
+PORTS: Final = ("postgres", "kafka", "kafka-controller", "zipkin", "traces", *TWINNED, *SERVICES)
+# with the twins below the range that the system takes for outgoing connections: a part that is down keeps its ports
+PORT_RANGE: Final = range(12_000, 22_000)
 DEFAULT_DEPLOYMENT: Final = "parindex.local"
 MOVABLE: Final = (".demo", ".test")  # names of deployments whose clock may be moved
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
@@ -69,8 +68,8 @@ class Home:
         """The home with its own ports, new ones for those that another process has taken meanwhile; saved."""
         ports = dict(self.ports)
         for name in PORTS:
-            if name not in ports or not is_free(ports[name]):
-                ports[name] = _free_port(set(ports.values()))
+            if name not in ports or not _fits(name, ports[name]):
+                ports[name] = _free_port(name, set(ports.values()))
         home = replace(self, ports=ports)
         home._save()
         return home
@@ -140,9 +139,13 @@ def is_free(port: int) -> bool:
         return True
 
 
-def _free_port(taken: set[int]) -> int:
+def _fits(name: str, port: int) -> bool:
+    return is_free(port) and (name not in TWINNED or is_free(port + TWIN))
+
+
+def _free_port(name: str, taken: set[int]) -> int:
     for _ in range(1000):
         port = PORT_RANGE[secrets.randbelow(len(PORT_RANGE))]
-        if port not in taken and is_free(port):
+        if port not in taken and _fits(name, port):
             return port
     raise Fault("no free port on 127.0.0.1")

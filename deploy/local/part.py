@@ -18,7 +18,7 @@ NOBODY: Final = 65_534
 _SET_DEATH_SIGNAL: Final = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
-class NotReady(Exception):  # noqa: N818 - it says what is the case
+class NotReady(Exception):
     """A part does not answer yet; its text says what was seen."""
 
 

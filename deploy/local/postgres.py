@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+from asyncpg.exceptions import InterfaceError, PostgresError
 
 from deploy import migrate
 from deploy.fault import Fault
@@ -75,7 +76,7 @@ async def _ready(home: Home) -> None:
             await connection.fetchval("SELECT 1")
         finally:
             await connection.close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, PostgresError, InterfaceError) as error:
         raise NotReady(str(error)) from error
 
 

@@ -4,22 +4,13 @@ import shutil
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from deploy.fault import Fault
 from deploy.local import credentials
 from deploy.local.compose import Container
-from deploy.local.home import Home, write_private
+from deploy.local.home import TWIN, TWINNED, Home, write_private
 from deploy.local.part import Launch, NotReady, Part
 from shared.objects import Objects, StoreError, StoreNotWriteOnce
-
-# its own flags for ports, and the names of the home's ports
-PORT_FLAGS: Final = {
-    "s3.port": "s3",
-    "s3.port.grpc": "s3-grpc",
-    **{f"{part}.port": part for part in ("master", "volume", "filer", "admin")},
-    **{f"{part}.port.grpc": f"{part}-grpc" for part in ("master", "volume", "filer", "admin")},
-}
 
 
 def part(home: Home, container: Container) -> Part:
@@ -42,7 +33,8 @@ def flags(home: Home, container: Container) -> list[str]:
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
         "s3.config": str(home.secrets / "s3.json"),
-        **{flag: str(home.ports[port]) for flag, port in PORT_FLAGS.items()},
+        **{f"{part}.port": str(home.ports[part]) for part in TWINNED},
+        **{f"{part}.port.grpc": str(home.ports[part] + TWIN) for part in TWINNED},
     }
     kept = [word for word in container.command if word.lstrip("-").partition("=")[0] not in here]
     return [*kept, *(f"-{name}={value}" for name, value in here.items())]

@@ -33,19 +33,14 @@ def places(home: Home, containers: dict[str, Container]) -> dict[str, str]:
 
 def environment(home: Home, name: str, container: Container, where: dict[str, str]) -> dict[str, str]:
     """The container's variables, their addresses and files being those of this home."""
-    own = _own(home, name)
-    return {key: own.get(value, relocate(value, where)) for key, value in container.environment.items()}
+    own = {"PARINDEX_HOST": "127.0.0.1", "PARINDEX_PORT": str(home.ports[name])}
+    return {key: own.get(key, relocate(value, where)) for key, value in container.environment.items()}
 
 
-def command(home: Home, name: str, container: Container) -> list[str]:
-    """The container's command for this interpreter, on the loopback address and the service's own port."""
-    own = _own(home, name) | {"python": sys.executable}
-    return [own.get(word, word) for word in container.command]
-
-
-def _own(home: Home, name: str) -> dict[str, str]:
-    return {"0.0.0.0": "127.0.0.1", "8000": str(home.ports[name])}  # noqa: S104 - what the container listens on, replaced
+def command(container: Container) -> list[str]:
+    """The container's command for this interpreter."""
+    return [sys.executable if word == "python" else word for word in container.command]
 
 
 async def _launch(home: Home, name: str, container: Container, where: dict[str, str]) -> Launch:
-    return Launch(command(home, name, container), cwd=ROOT, env=environment(home, name, container, where))
+    return Launch(command(container), cwd=ROOT, env=environment(home, name, container, where))

@@ -145,7 +145,8 @@ class Boxes:
             if isinstance(outcome, BoxMoved):
                 continue  # its turn comes again
             if isinstance(outcome, Exception):
-                _logger.warning("a ballot box was not emptied (%s); it will be tried again", outcome)
+                why = outcome.code if isinstance(outcome, Rejected) else type(outcome).__name__
+                _logger.warning("a ballot box was not emptied (%s); it will be tried again", why)
             elif isinstance(outcome, BaseException):
                 raise outcome
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.decider import Decider, Rejected
 from shared.events import Entry, Event, data_hash
-from shared.events.submission import NotApplicableReasoned, PeriodStarted, PointsDeclared
+from shared.events.submission import NotApplicableReasoned, PointsDeclared
 from shared.ledger import EVERY, Accepted, Ledger, Moment, Projection
 from shared.register import Register
 from shared.settings import Generation
@@ -276,9 +276,10 @@ async def test_a_repeat_after_a_restart_gets_the_first_answer(ledger: Ledger, en
 
 
 async def test_connections_cut_in_the_middle_lose_and_double_nothing(ledger: Ledger, database: Database) -> None:
-    owner = create_async_engine(database.owner_url)
+    owner = create_async_engine(database.admin_url)
     cut = text(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
 
     async def cutter() -> None:
@@ -307,4 +308,4 @@ async def test_the_register_names_the_deployment_first_and_then_every_log_with_i
     assert opened is not None
     key = VerificationKey.parse(opened.model_dump()["key"])
     assert key.name == "parindex.test/submission/2024-year"
-    assert len((await ledger.heads())) == 2
+    assert len(await ledger.heads()) == 2

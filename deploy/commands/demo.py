@@ -1,0 +1,86 @@
+"""`parindex demo`: the year-period of 2024 with the four pilot agencies, from an empty stack to an audited result."""
+
+import asyncio
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from deploy.commands.officer import read_opening
+from deploy.demo import ending
+from deploy.demo.people import People
+from deploy.demo.screen import Screen
+from deploy.demo.story import OPENING, Story
+from deploy.fault import Fault
+from deploy.local.compose import ROOT
+from deploy.local.home import Home
+from deploy.local.stack import Stack, start
+from shared.rubric import PeriodOpening
+
+DEPLOYMENT: Final = "hanoi.demo"
+SUFFIX: Final = ".demo"
+PERIOD: Final = ROOT / "deploy" / "periods" / "hanoi-2024-year.yaml"
+FILES: Final = "declarations"
+SETTINGS: Final = {"PARINDEX_ARCHIVE_INTERVAL": "1", "PARINDEX_BOX_INTERVAL": "1"}
+"""Seconds, so that little time is spent waiting."""
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Option("--home", help="Folder of the demonstration's own stack.")] = Path(".parindex/demo"),
+) -> None:
+    """Play a whole period with four agencies on a fresh stack; ends with the audit, and with its exit code."""
+    begun, console = time.monotonic(), Console()
+    path = home.absolute()
+    _clear(path)
+    opening = read_opening(PERIOD)
+    stack = _start(console, path)
+    console.print(f"[dim]{time.monotonic() - begun:5.1f} s[/]  {DEPLOYMENT} · Zipkin {stack.zipkin}/zipkin/", highlight=False)
+    published, trace = asyncio.run(_play(console, stack, opening))
+    ending.show_published(console, published, opening)
+    archive, policy = ending.take_out(stack)
+    code = ending.audit(console, archive, policy)
+    ending.farewell(console, stack, trace, archive, policy)
+    console.print(f"[dim]{time.monotonic() - begun:.1f} s[/]", highlight=False)
+    raise typer.Exit(code)
+
+
+def _clear(path: Path) -> None:
+    """Delete what an earlier demonstration left in its home. Raises Fault if the home is another deployment's."""
+    if not (path / "home.json").exists():
+        if path.exists() and any(path.iterdir()):
+            raise Fault(f"{path} is not empty and holds no stack; choose another --home")
+        return
+    deployment = Home.load(path).deployment
+    if not deployment.endswith(SUFFIX):
+        raise Fault(f"{path} holds {deployment}: the demonstration deletes only a deployment whose name ends in {SUFFIX}")
+    shutil.rmtree(path / FILES, ignore_errors=True)
+    ending.clear(path)
+    Stack.load(path).reset()
+
+
+def _start(console: Console, path: Path) -> Stack:
+    states: dict[str, str] = {}
+    with Status("khởi động / starting", console=console) as status:
+
+        def progress(name: str, state: str) -> None:
+            states[name] = state
+            status.update("  ".join(f"{part} {stands}" for part, stands in states.items() if stands != "ready"))
+
+        return start(path, deployment=DEPLOYMENT, clock=OPENING, progress=progress, settings=SETTINGS)
+
+
+async def _play(console: Console, stack: Stack, opening: PeriodOpening) -> tuple[dict[str, Any], str | None]:
+    async with People(stack) as people:
+        reader = await people.approver()
+        async with Screen(console, reader, opening.period) as screen:
+            story = Story(stack, opening, people, screen, stack.home.path / FILES)
+            await story.play()
+        published: dict[str, Any] = await (await people.anyone()).get("scoring", f"/published/{opening.period}")
+        return published, story.trace

@@ -1,0 +1,116 @@
+"""What the demonstration shows while it plays: its steps, and the provisional table that moves as events flow."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from deploy.client import Client, Refused
+
+PAUSE: Final = 0.15
+"""Seconds between two reads of the table at least; a read itself waits until there is something new."""
+COLUMNS: Final = {
+    "Hạng\nRank": "right",
+    "Cơ quan\nAgency": "left",
+    "Tự đánh giá\nSelf-assessed": "right",
+    "Thẩm định\nAppraised": "right",
+    "Còn mở\nOpen": "right",
+    "Điều tra XHH\nSurvey": "right",
+    "Tổng tạm tính\nProvisional": "right",
+}
+
+
+class Screen:
+    """Tells the steps and follows the live table of one period. Where the output is no terminal, the table is printed
+    as a few lines at the end of a step instead of moving."""
+
+    def __init__(self, console: Console, reader: Client, period: str) -> None:
+        self._console, self._reader, self._period = console, reader, period
+        self._body: dict[str, Any] = {"rows": [], "heads": {}}
+        self._live: Live | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._begun = time.monotonic()
+
+    async def __aenter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=8, transient=True)
+            self._live.start()
+        self._task = asyncio.create_task(self._follow(), name="live table")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        [outcome] = await asyncio.gather(self._task, return_exceptions=True)
+        if self._live is not None:
+            self._live.stop()
+        if isinstance(outcome, Exception):
+            raise outcome
+
+    def tell(self, vi: str, en: str) -> None:
+        """One line: what has just been done."""
+        self._console.print(
+            f"[dim]{time.monotonic() - self._begun:5.1f} s[/]  {vi} [dim]· {en}[/]", highlight=False, soft_wrap=True
+        )
+
+    async def snapshot(self) -> None:
+        """Where nothing moves, print the table as it now stands, one line an agency."""
+        if self._live is not None:
+            return
+        self._body = await self._reader.get("scoring", f"/periods/{self._period}/table")
+        for row in self._body["rows"]:
+            self._console.print(f"         {_line(row)}", highlight=False, soft_wrap=True)
+
+    async def _follow(self) -> None:
+        query = ""
+        while True:
+            try:
+                self._body = await self._reader.get("scoring", f"/periods/{self._period}/table{query}")
+                query = f"?after={self._body['version']}"
+            except Refused as refused:
+                if refused.code != "period-unknown":  # the scoring service has not heard of the period yet
+                    raise
+            await asyncio.sleep(PAUSE)
+
+    def _table(self) -> Table:
+        heads = "  ".join(f"{log.partition('/')[0]} {head['size']}" for log, head in sorted(self._body["heads"].items()))
+        caption = f"tính từ / computed from: {heads}" if heads else "…"
+        table = Table(title=f"Bảng tạm tính / provisional table, {self._period}", caption=caption)
+        for heading, side in COLUMNS.items():
+            table.add_column(heading, justify="left" if side == "left" else "right", no_wrap=True)
+        for row in self._body["rows"]:
+            table.add_row(*cells(row))
+        return table
+
+
+def cells(row: Mapping[str, Any]) -> list[Text]:
+    """A row of the provisional table as it is shown, with comma decimals."""
+    shown = [
+        str(row.get("rank") or "–"),
+        row["name_vi"],
+        comma(row["self_assessed"]),
+        comma(row["appraised"]),
+        str(row["appraised_open"]),
+        comma(row["survey"]),
+        comma(row["total"]),
+    ]
+    return [Text(cell, style="bold" if place in {1, 6} else "") for place, cell in enumerate(shown)]
+
+
+def comma(number: str) -> str:
+    """A decimal as it is written here: at least two digits after a comma (`90,05`)."""
+    whole, _, rest = number.partition(".")
+    return f"{whole},{rest:0<2}"
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    rank, name, declared, appraised, left, survey, total = (cell.plain for cell in cells(row))
+    return (
+        f"{rank:>2}  {name:<36} tự đánh giá {declared:>6}  thẩm định {appraised:>6} (còn {left:>2})"
+        f"  điều tra {survey:>6}  tổng {total:>6}"
+    )

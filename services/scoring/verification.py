@@ -1,0 +1,305 @@
+"""The verification of one log of an archive: checkpoints, tree, tiles, headers and data, in one pass over its files."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from services.scoring.findings import Check, Report
+from shared.archive import ArchiveError, ArchiveReader, CheckpointFile
+from shared.events import MAX_DATA, MAX_HEADER, Entry, canonical, catalogue, register, type_tag
+from shared.tlog.checkpoint import Checkpoint, CheckpointError, Policy, open_checkpoint, unverified_checkpoint
+from shared.tlog.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash
+from shared.tlog.note import NoteError, VerificationKey, open_note
+from shared.tlog.tiles import (
+    CHECKPOINT,
+    WIDTH,
+    Edge,
+    Part,
+    Tile,
+    TileError,
+    data_path,
+    entries_path,
+    parts,
+    read_data_line,
+    unpack_data,
+    unpack_entries,
+)
+
+_FORMS: Final = {
+    "actor": "(?:[0-9a-f]{32}|submission|appraisal|survey|scoring)",
+    "causationid": "[0-9a-f]{32}",
+    "datacontenttype": "application/json",
+    "datahash": "[0-9a-f]{64}",
+    "id": "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
+    "position": "(?:0|[1-9][0-9]{0,18})",
+    "source": "[!-~]+",
+    "specversion": "1[.]0",
+    "subject": "[a-z0-9/-]+",
+    "time": "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z",
+    "type": "[a-z0-9.-]+",
+    "version": "[1-9][0-9]{0,18}",
+}
+REQUIRED: Final = tuple(_FORMS)
+"""The attributes that every header has; `seen` and `traceparent` may be there too, and no other."""
+_FORM: Final = re.compile(" ".join(_FORMS.values()))
+_NAME: Final = "(?=[a-z0-9-]{1,48}(?:[/@]|$))[a-z0-9]+(?:-[a-z0-9]+)*"
+_SUBJECT: Final = re.compile(f"{_NAME}(?:/{_NAME})*")
+_SEEN: Final = re.compile(f"(?:(?:^| ){_NAME}/{_NAME}@(?:0|[1-9][0-9]{{0,18}}))+")
+_TRACEPARENT: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Verification:
+    """One log, verified with the policy's key for it. Call `open`, then go through `bundles` to their end.
+
+    `roots` are those of the entries at the sizes of the checkpoints and at the sizes in `wanted`. `withheld` are the
+    entries of public types that are withheld. `broken` is the first position from which the history does not hold.
+    """
+
+    def __init__(self, archive: ArchiveReader, log: str, key: VerificationKey, policy: Policy, report: Report) -> None:
+        self.log = log
+        self.size = 0
+        self.wanted: set[int] = set()
+        self.roots: dict[int, bytes] = {0: EMPTY_ROOT}
+        self.withheld: list[Entry] = []
+        self.broken: int | None = None
+        self._archive, self._key, self._policy, self._report = archive, key, policy, report
+        self._signed: dict[int, list[tuple[str, bytes]]] = {}
+        self._types = _types_of(log)
+        self._tree: Edge | None = Edge()
+        self._differing: list[tuple[Tile, bytes]] = []
+        self._streams: dict[str, int] = {}
+        self._time = ""
+        self._resumed = False
+
+    def open(self) -> bool:
+        """Check each checkpoint's signature and settle the size; False for a log without a checkpoint to be read."""
+        try:
+            files = self._archive.checkpoints(self.log)
+        except ArchiveError as error:
+            self._report.find("file-malformed", f"{self.log}/{CHECKPOINT}", str(error))
+            return False
+        for file in files:
+            checkpoint = self._checked(file)
+            if checkpoint is not None:
+                self._signed.setdefault(checkpoint.size, []).append((file.path, checkpoint.root))
+        size = max(self._signed, default=None)
+        if size is None:
+            try:
+                size = unverified_checkpoint(files[-1].raw).size
+            except CheckpointError:
+                return False
+        self.size = self._report.sizes[self.log] = size
+        return True
+
+    def _checked(self, file: CheckpointFile) -> Checkpoint | None:
+        """The checkpoint, if the log's key signed it for this log and its file's name is its size."""
+        try:
+            checkpoint = open_checkpoint(file.raw, self._key)
+            witnesses = self._policy.witnesses.values() if file.size is None else ()
+            verified = open_note(file.raw, [self._key, *witnesses]).verified
+        except (CheckpointError, NoteError) as error:
+            self._report.find("signature-fails", file.path, str(error))
+            return None
+        if file.raw.rpartition(b"\n\n")[2].count(b"\n") != len(verified):
+            self._report.find("signer-unknown", file.path, "it bears signatures that this policy does not vouch for")
+        if self.log.endswith("/register") and file.size is None and not self._policy.is_witnessed(verified):
+            self._report.find("not-witnessed", file.path, f"the quorum {self._policy.quorum} is not reached")
+        newest = max(self._signed, default=checkpoint.size)
+        if checkpoint.size != (newest if file.size is None else file.size):
+            wanted = "older than others here" if file.size is None else f"not of the size {file.size} in its name"
+            self._report.find("size-differs", file.path, f"a checkpoint of size {checkpoint.size}, {wanted}")
+            return None
+        self._report.counts[Check.SIGNATURES] += 1
+        return checkpoint
+
+    def bundles(self) -> Iterator[list[Entry]]:
+        """The entries that hold and have their data, but those of erasable types, bundle by bundle."""
+        for part in parts(self.size):
+            rows = self._rows(entries_path(*part), part, unpack_entries)
+            lines = self._rows(data_path(*part), part, unpack_data)
+            if rows is None or lines is None:
+                self._break(part.start)
+            if rows is None:
+                self._tree, self._resumed = None, True
+                yield []
+                continue
+            self._grow(part, [leaf_hash(row) for row in rows])
+            yield list(self._entries(part, rows, lines))
+        if self._tree is not None:
+            for tile in self._tree.partials():
+                self._compare(tile)
+        self._conclude()
+
+    def _break(self, position: int) -> None:
+        if self.broken is None:
+            self.broken = position
+
+    def _rows(self, path: str, part: Part, unpack: Callable[[bytes], list[bytes]]) -> list[bytes] | None:
+        """The rows of a bundle's file; None if it lacks (then the account of files names it) or is malformed."""
+        path = f"{self.log}/{path}"
+        try:
+            raw = self._archive.read(path)
+        except ArchiveError:
+            return None
+        try:
+            rows = unpack(raw)
+        except TileError as error:
+            self._report.find("file-malformed", path, str(error))
+            return None
+        if len(rows) != part.width:
+            self._report.find("file-malformed", path, f"{len(rows)} rows instead of {part.width}")
+            return None
+        return rows
+
+    def _grow(self, part: Part, hashes: list[bytes]) -> None:
+        """The tree over one more bundle: the roots at the sizes that are asked for, and the tiles that became full."""
+        if self._tree is None:
+            return
+        frontier, at = None, part.start
+        for size in sorted(size for size in self.wanted | self._signed.keys() if part.start < size <= part.stop):
+            frontier = (frontier or self._tree.frontier()).extend(hashes[at - part.start : size - part.start])
+            self.roots[size], at = frontier.root(), size
+        self._tree, full = self._tree.extend(hashes)
+        for tile in full:
+            self._compare(tile)
+
+    def _compare(self, tile: Tile) -> None:
+        try:
+            raw = self._archive.read(f"{self.log}/{tile.path}")
+        except ArchiveError:
+            return
+        if raw == tile.to_bytes():
+            self._report.counts[Check.TILES] += 1
+        else:
+            self._differing.append((tile, raw))
+
+    def _conclude(self) -> None:
+        """Compare the roots, and say of each differing tile whether it or its entries were changed."""
+        fails = False
+        for size, signed in sorted(self._signed.items()):
+            for file, root in signed:
+                if size not in self.roots:
+                    self._report.find("root-unknown", file, f"entries before {size} lack or cannot be read")
+                elif self.roots[size] != root:
+                    fails = True
+                    self._report.find("root-differs", file, f"its entries up to {size} have another root")
+                else:
+                    self._report.counts[Check.ROOTS] += 1
+        for tile, raw in self._differing:
+            self._suspect(tile, raw, fails=fails)
+
+    def _suspect(self, tile: Tile, raw: bytes, *, fails: bool) -> None:
+        path = f"{self.log}/{tile.path}"
+        held = [raw[at : at + HASH_SIZE] for at in range(0, len(raw), HASH_SIZE)]
+        if not fails or tile.level or len(held) != len(tile.hashes):
+            self._report.find("tile-differs", path, "it does not hold the hashes of the entries")
+            return
+        bundle = f"{self.log}/{entries_path(tile.number, len(tile.hashes))}"
+        for number, pair in enumerate(zip(held, tile.hashes, strict=True)):
+            if pair[0] != pair[1]:
+                position = tile.number * WIDTH + number
+                message = f"its hash is not the one in {path}, and the signed root is not that of the entries"
+                self._report.find("entry-differs", bundle, message, position)
+
+    def _entries(self, part: Part, rows: Sequence[bytes], lines: Sequence[bytes] | None) -> Iterator[Entry]:
+        counts, file = self._report.counts, f"{self.log}/{entries_path(*part)}"
+        for number, row in enumerate(rows):
+            position = part.start + number
+            datum, entry = None, Entry(self.log, position, row, None, None)
+            if lines is not None:
+                try:
+                    datum = read_data_line(lines[number])
+                except TileError as error:
+                    self._report.find_entry("data-malformed", entry, str(error))
+                else:
+                    entry = Entry(self.log, position, row, datum.salt, datum.data)
+            if not self._header_holds(entry, file):
+                self._break(position)
+                continue
+            counts[Check.HEADERS] += 1
+            if datum is None:
+                self._break(position)
+            elif datum.data is None:
+                self._without_data(entry, datum.state)
+            elif not entry.data_holds() or len(datum.data) > MAX_DATA:
+                self._report.find_entry("data-differs", entry, "its data are not what its header commits to")
+                self._break(position)
+            else:
+                counts[Check.DATA] += 1
+                if not catalogue()[entry.type].erasable:
+                    yield entry
+
+    def _without_data(self, entry: Entry, state: str) -> None:
+        kind, file = catalogue()[entry.type], self._report.data_file(entry.log, entry.position)
+        self._report.counts[Check(state)] += 1
+        if state == "erased":
+            self._report.erased.append(f"{file} @{entry.position} {entry.type}")
+            if not kind.erasable:
+                self._report.find_entry("erased-not-erasable", entry, f"{entry.type} cannot be erased")
+        elif kind.public:
+            self.withheld.append(entry)
+        if kind.public and not kind.erasable:
+            self._break(entry.position)
+
+    def _header_holds(self, entry: Entry, file: str) -> bool:
+        faults = list(self._faults(entry))
+        for name, message in faults:
+            self._report.find(name, file, message, entry.position)
+        return not faults
+
+    def _faults(self, entry: Entry) -> Iterator[tuple[str, str]]:
+        """What is wrong with a header, if anything; the next ones of its log and stream must follow it."""
+        try:
+            header = entry.header
+            form = " ".join([header[name] for name in REQUIRED])
+        except (ValueError, KeyError, TypeError) as error:
+            yield "header-malformed", f"it is no header ({type(error).__name__}: {error})"
+            return
+        if not (_FORM.fullmatch(form) and self._named_well(header)):
+            yield "header-malformed", "an attribute is unknown or does not have its form"
+            return
+        if len(entry.leaf) > MAX_HEADER or canonical(header) != entry.leaf:
+            yield "header-not-canonical", "it is not written as RFC 8785 says, in at most 4 KiB"
+        if header["source"] != self._key.name:
+            yield "source-differs", f"an entry of {header['source']}"
+        if header["position"] != str(entry.position):
+            yield "position-differs", f"it says position {header['position']}"
+        if header["type"] not in self._types:
+            yield "type-unknown", f"{header['type']} is no type of this log"
+        if header["time"] < self._time:
+            yield "time-backwards", f"{header['time']} after {self._time}"
+        subject, version = header["subject"], int(header["version"])
+        expected = self._streams.get(subject, version - 1 if self._resumed else 0) + 1
+        if version != expected:
+            yield "version-differs", f"version {version} of {subject} instead of {expected}"
+        self._time, self._streams[subject] = header["time"], version
+
+    def _named_well(self, header: Mapping[str, str]) -> bool:
+        """Whether the attributes that are seldom new, or seldom there, have their forms."""
+        try:
+            if header["time"] != self._time:
+                datetime.fromisoformat(header["time"])
+            if header["subject"] not in self._streams and not _SUBJECT.fullmatch(header["subject"]):
+                return False
+            if len(header) == len(REQUIRED):
+                return True
+            seen, trace = header.get("seen"), header.get("traceparent")
+            fits = (seen is None or _seen_well(seen)) and (trace is None or _TRACEPARENT.fullmatch(trace) is not None)
+            return fits and len(header) == len(REQUIRED) + (seen is not None) + (trace is not None)
+        except (ValueError, TypeError):
+            return False
+
+
+def _seen_well(seen: str) -> bool:
+    """Whether these are log prefixes, each log once, sorted."""
+    logs = [prefix.partition("@")[0] for prefix in seen.split(" ")]
+    return _SEEN.fullmatch(seen) is not None and logs == sorted(set(logs))
+
+
+def _types_of(log: str) -> frozenset[str]:
+    """The types that a log may hold."""
+    service, _, name = log.partition("/")
+    of_registers = {type_tag(event, service) for event in register.EVENTS}
+    own = {tag for tag in catalogue() if tag.startswith(f"{service}.")}
+    return frozenset(of_registers if name == "register" else own - of_registers)

@@ -1,0 +1,167 @@
+"""What the readers of a period's submission log see."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from services.submission import period as periods
+from services.submission.self_assessment import Request
+from services.submission.views import Book, Due, answer, due, fold, fold_published, fold_requests, words
+from shared.decider import Rejected
+from shared.events import Entry, Event, canonical, encode, instant, type_tag
+from shared.events.appraisal import AppraisalStarted, ExplanationRequested
+from shared.events.scoring import IndexPublished
+from shared.events.submission import (
+    EvidenceNamed,
+    EvidenceUploaded,
+    ExplanationClosed,
+    ExplanationGiven,
+    ExplanationWorded,
+    NotApplicableClaimed,
+    NotApplicableReasoned,
+    PointsDeclared,
+    SelfAssessmentClosed,
+    SelfAssessmentSubmitted,
+)
+from tests.services.submission.samples import EARLY, LAST, opening
+
+OWN = "self-assessment/a-01"
+OPENED = [("period", each) for each in periods.decide(periods.Standing(), periods.OpenPeriod(opening(), 0))]
+UNTIL = LAST + timedelta(days=10)
+
+
+def log(name: str, events: Sequence[tuple[str, Event]], erased: bool = False) -> list[Entry]:
+    """The events as entries of a log; `erased` takes the data of those that may be erased."""
+    entries, versions = [], dict.fromkeys([stream for stream, _ in events], 0)
+    for position, (stream, event) in enumerate(events):
+        versions[stream] += 1
+        header = {
+            "type": type_tag(event, name.partition("/")[0]),
+            "subject": stream,
+            "position": str(position),
+            "version": str(versions[stream]),
+            "time": instant(EARLY),
+        }
+        gone = erased and event.erasable
+        entries.append(Entry(name, position, canonical(header), None, None if gone else encode(event)))
+    return entries
+
+
+def book(*own: Event, erased: bool = False) -> tuple[Book, list[Entry]]:
+    entries = log("submission/2024-year", [*OPENED, *((OWN, event) for event in own)], erased)
+    return fold(Book(), entries), entries
+
+
+STORY = (
+    PointsDeclared(agency="a-01", item="1.1", data="yes", points=Decimal(2)),
+    NotApplicableClaimed(agency="a-01", item="2.1"),
+    NotApplicableReasoned(agency="a-01", item="2.1", of=7, reason="Không phát sinh"),
+    EvidenceUploaded(agency="a-01", items=("1.1",), sha256="ab" * 32, size=9, media_type="application/pdf"),
+    EvidenceNamed(agency="a-01", of=9, name="Kế hoạch.pdf"),
+    ExplanationGiven(agency="a-01", item="1.1"),
+    ExplanationWorded(agency="a-01", item="1.1", of=11, text="Xem trang 3"),
+)
+
+
+def test_a_self_assessment_is_shown_with_the_positions_it_rests_on() -> None:
+    read, entries = book(*STORY)
+    shown = answer(read, "a-01", {}, words(entries), {"submission/2024-year": len(entries)})
+    lines = {line.item: line for line in shown.items}
+    assert list(lines) == ["1.1", "1.2", "1.3", "2.1", "2.2"]
+    assert (lines["1.1"].position, lines["1.1"].points, lines["1.1"].explanation) == (6, Decimal(2), "Xem trang 3")
+    assert (lines["2.1"].position, lines["2.1"].not_applicable, lines["2.1"].reason) == (7, True, "Không phát sinh")
+    assert lines["1.2"].position is None
+    assert [(line.position, line.name) for line in shown.evidence] == [(9, "Kế hoạch.pdf")]
+    assert (shown.version, shown.total, shown.name_en) == (7, Decimal(2), "Social Insurance")
+    assert json.loads(shown.model_dump_json())["heads"] == {"submission/2024-year": {"size": 13}}
+
+
+def test_erased_words_are_gone_and_nothing_else_changes() -> None:
+    whole, whole_entries = book(*STORY)
+    erased, erased_entries = book(*STORY, erased=True)
+    assert words(erased_entries) == {}
+    shown = answer(erased, "a-01", {}, words(erased_entries), {})
+    assert shown.items[0].explanation is None
+    assert shown.digest == answer(whole, "a-01", {}, words(whole_entries), {}).digest
+
+
+def test_folding_in_pieces_gives_the_same_book() -> None:
+    read, entries = book(*STORY)
+    assert fold(fold(Book(), entries[:8]), entries[8:]) == read
+
+
+def test_an_agency_that_did_nothing_yet_is_shown_empty_and_another_is_unknown() -> None:
+    read, _ = book()
+    assert answer(read, "a-02", {}, {}, {}).version == 0
+    with pytest.raises(Rejected) as refused:
+        read.dossier("a-99")
+    assert refused.value.code == "agency-unknown"
+    with pytest.raises(Rejected) as refused:
+        Book().dossier("a-01")
+    assert refused.value.code == "period-unknown"
+
+
+def test_requests_are_shown_open_answered_or_closed() -> None:
+    requests = {number: Request("a-01", "2.1", UNTIL) for number in (3, 5, 7)} | {9: Request("a-02", "1.1", UNTIL)}
+    read, entries = book(
+        ExplanationGiven(agency="a-01", item="2.1", request=3),
+        ExplanationWorded(agency="a-01", item="2.1", of=6, text="Đã làm"),
+        ExplanationClosed(agency="a-01", item="2.1", request=5),
+    )
+    shown = answer(read, "a-01", requests, words(entries), {}).requests
+    assert [(line.request, line.state, line.answer) for line in shown] == [
+        (3, "answered", "Đã làm"),
+        (5, "closed", None),
+        (7, "open", None),
+    ]
+
+
+def test_the_appraisal_log_says_what_is_asked() -> None:
+    events = [
+        ("period", AppraisalStarted(period="2024-year", of=0)),
+        ("appraisal/a-01", ExplanationRequested(agency="a-01", item="2.1", until=UNTIL, reason_code="evidence")),
+    ]
+    assert fold_requests({}, log("appraisal/2024-year", events)) == {1: Request("a-01", "2.1", UNTIL)}
+
+
+def test_the_scoring_log_says_when_the_index_is_published() -> None:
+    published = IndexPublished(
+        period="2024-year",
+        formula="f",
+        heads={},
+        digest="0" * 64,
+        decision="1/QĐ-UBND",
+        dated=datetime(2025, 2, 1, tzinfo=UTC).date(),
+        table=(),
+        count=0,
+        first=0,
+        parts_digest="0" * 64,
+    )
+    assert fold_published(False, []) is False
+    assert fold_published(False, log("scoring/2024-year", [("index", published)])) is True
+    assert fold_published(True, []) is True
+
+
+def test_the_step_is_due_at_its_last_time_and_not_again_once_closed() -> None:
+    read, _ = book()
+    assert due(read, {}, LAST - timedelta(microseconds=1)) == Due(False, ())
+    assert due(read, {}, LAST) == Due(True, ())
+    closed = fold(Book(), log("l", [*OPENED, ("period", SelfAssessmentClosed(submitted=(), not_submitted=("a-01",)))]))
+    assert due(closed, {}, LAST) == Due(False, ())
+    assert due(Book(), {}, LAST) == Due(False, ())
+
+
+def test_a_request_is_due_when_its_time_has_ended_without_an_answer() -> None:
+    requests = {3: Request("a-01", "2.1", UNTIL), 5: Request("a-01", "1.1", UNTIL), 7: Request("a-99", "1.1", UNTIL)}
+    read, _ = book(ExplanationGiven(agency="a-01", item="2.1", request=3))
+    assert due(read, requests, UNTIL - timedelta(seconds=1)).requests == ()
+    assert due(read, requests, UNTIL).requests == ((5, "a-01"),)
+
+
+def test_the_time_of_the_submission_is_shown() -> None:
+    read, _ = book(SelfAssessmentSubmitted(agency="a-01", digest="0" * 64, items=(), total=Decimal(0)))
+    assert answer(read, "a-01", {}, {}, {}).submitted == EARLY
+    assert read.standing.submitted == {"a-01"}
