@@ -89,7 +89,8 @@ async def send_rows(client: Client, period: str, agency: str, rows: list[Row]) -
     """
     here = f"/periods/{period}/agencies/{agency}"
     known: dict[str, Any] = await client.get("submission", here)
-    unknown = [row.code for row in rows if row.code not in known["items"]]
+    codes = {line["item"] for line in known["items"]}
+    unknown = [row.code for row in rows if row.code not in codes]
     if unknown:
         raise Fault(f"the rubric has no self-assessed item {unknown[0]}; see `parindex period show {period}`")
     for row in rows:

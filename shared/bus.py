@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, ProducerClosed, TopicAlreadyExistsError, for_code
 
 from shared.events import MAX_HEADER, Entry, canonical, catalogue, instant
 from shared.tlog.checkpoint import Checkpoint
@@ -197,6 +197,8 @@ class Publisher:
         """Wait until all of these records are acknowledged; raises the KafkaError of the first that is not."""
         outcomes = await asyncio.gather(*futures, return_exceptions=True)
         for outcome in outcomes:
+            if isinstance(outcome, asyncio.CancelledError):
+                raise ProducerClosed  # the send was given up, not the caller
             if isinstance(outcome, BaseException):
                 raise outcome
 

@@ -6,24 +6,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from aiokafka.errors import KafkaError
 from opentelemetry.trace import SpanKind
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared import telemetry
 from shared.bus import Bus, Publisher, checkpoint_record, to_record
 from shared.events import Entry
 from shared.ledger import Ledger, read_entries
+from shared.outage import persevere
 from shared.tlog.checkpoint import Checkpoint
 from shared.tlog.merkle import Frontier, leaf_hash
 
 BATCH: Final = 500
 SIGN_SECONDS: Final = 5.0
 MAX_PAUSE: Final = 5.0
-UNREACHABLE: Final = (SQLAlchemyError, KafkaError, OSError)
-"""What the database and the broker raise while they are away; the relay tries again."""
-
 _logger = logging.getLogger(__name__)
 
 _LOGS = text("""
@@ -105,16 +101,16 @@ class Relay:
     async def run(self) -> None:
         """Relay until cancelled; outages of the database or the broker are waited out."""
         try:
-            while True:
-                try:
-                    async with self._ledger.exclusive(f"relay/{self._ledger.service}") as held:
-                        if held:
-                            await self._relay_all()
-                except UNREACHABLE as failure:
-                    _logger.warning("the relay of %s pauses: %s", self._ledger.service, type(failure).__name__)
-                await asyncio.sleep(self._poll)
+            await persevere(f"the relay of {self._ledger.service}", self._relay_if_alone, MAX_PAUSE)
         finally:
             await self._publisher.close()
+
+    async def _relay_if_alone(self) -> bool:
+        async with self._ledger.exclusive(f"relay/{self._ledger.service}") as held:
+            if held:
+                await self._relay_all()
+        await asyncio.sleep(self._poll)
+        return True
 
     async def _relay_all(self) -> None:
         """Keep a task for each log; ends only by an error of the database or when cancelled."""
@@ -137,21 +133,21 @@ class Relay:
             self._wakers.clear()
 
     async def _relay_log(self, log: str) -> None:
-        pause = 0.1
-        while True:
+        sent: _Sent | None = None
+
+        async def step() -> bool:
+            nonlocal sent
+            going, sent = sent or await self._load(log), None  # after an error the stored cursor counts
             try:
-                sent = await self._load(log)
-                while True:
-                    await self._step(sent)
-                    pause = 0.1
-            except UNREACHABLE as failure:
-                _logger.warning("sending %s pauses for %.1f s: %s", log, pause, type(failure).__name__)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, MAX_PAUSE)
+                await self._step(going)
             except LedgerDamagedError as damage:
                 self.stopped[log] = str(damage)
                 _logger.error("sending %s is stopped: %s", log, damage)
-                return
+                return False
+            sent = going
+            return True
+
+        await persevere(f"sending {log}", step, MAX_PAUSE)
 
     async def _step(self, sent: _Sent) -> None:
         """Send a batch, then a checkpoint if one is due; wait for more if the log is level."""

@@ -28,12 +28,14 @@ FILES: Final = "declarations"
 SETTINGS: Final = {"PARINDEX_ARCHIVE_INTERVAL": "1", "PARINDEX_BOX_INTERVAL": "1"}
 """Seconds, so that little time is spent waiting."""
 
+HOME: Final = Path(".parindex/demo")
+
 app = typer.Typer()
 
 
 @app.command()
 def demo(
-    home: Annotated[Path, typer.Option("--home", help="Folder of the demonstration's own stack.")] = Path(".parindex/demo"),
+    home: Annotated[Path, typer.Option("--home", help="Folder of the demonstration's own stack.")] = HOME,
 ) -> None:
     """Play a whole period with four agencies on a fresh stack; ends with the audit, and with its exit code."""
     begun, console = time.monotonic(), Console()
@@ -41,7 +43,8 @@ def demo(
     _clear(path)
     opening = read_opening(PERIOD)
     stack = _start(console, path)
-    console.print(f"[dim]{time.monotonic() - begun:5.1f} s[/]  {DEPLOYMENT} · Zipkin {stack.zipkin}/zipkin/", highlight=False)
+    took = f"[dim]{time.monotonic() - begun:5.1f} s[/]"
+    console.print(f"{took}  {DEPLOYMENT} · Zipkin {stack.zipkin}/zipkin/", highlight=False)
     published, trace = asyncio.run(_play(console, stack, opening))
     ending.show_published(console, published, opening)
     archive, policy = ending.take_out(stack)
@@ -59,7 +62,9 @@ def _clear(path: Path) -> None:
         return
     deployment = Home.load(path).deployment
     if not deployment.endswith(SUFFIX):
-        raise Fault(f"{path} holds {deployment}: the demonstration deletes only a deployment whose name ends in {SUFFIX}")
+        raise Fault(
+            f"{path} holds {deployment}; the demonstration deletes only what ends in {SUFFIX}: take another --home"
+        )
     shutil.rmtree(path / FILES, ignore_errors=True)
     ending.clear(path)
     Stack.load(path).reset()
@@ -73,7 +78,7 @@ def _start(console: Console, path: Path) -> Stack:
             states[name] = state
             status.update("  ".join(f"{part} {stands}" for part, stands in states.items() if stands != "ready"))
 
-        return start(path, deployment=DEPLOYMENT, clock=OPENING, progress=progress, settings=SETTINGS)
+        return start(path, deployment=DEPLOYMENT, clock=OPENING, progress=progress)
 
 
 async def _play(console: Console, stack: Stack, opening: PeriodOpening) -> tuple[dict[str, Any], str | None]:

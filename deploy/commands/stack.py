@@ -19,7 +19,7 @@ from rich.table import Table
 from deploy import migrate as migration
 from deploy.fault import Fault
 from deploy.local import clock as clocks
-from deploy.local import credentials
+from deploy.local import credentials, jars
 from deploy.local.home import SERVICES, check_movable
 from deploy.local.record import Process, Record, State
 from deploy.local.stack import Progress, Stack, default_home, start
@@ -28,6 +28,7 @@ from shared.access import Role
 
 T = TypeVar("T")
 MIB: Final = 1024 * 1024
+SHOWN: Final = 48  # characters of a name at most; a root is told apart by far fewer
 COLOURS: Final = {State.READY: "green", State.FAILED: "red", State.RESTARTING: "yellow", State.STOPPED: "dim"}
 
 app = typer.Typer()
@@ -36,6 +37,13 @@ clock = typer.Typer(help="The deployment's clock; only in deployments ending in 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", envvar="PARINDEX_HOME", help="Folder of the stack.", show_default=".parindex")
 ]
+
+
+@app.command()
+def fetch() -> None:
+    """Download and check the jars of Kafka and Zipkin, which `up` would do otherwise."""
+    with _display() as progress:
+        jars.obtain([jars.KAFKA, jars.ZIPKIN], lambda done, of: progress("downloads", f"{done} of {of} jars"))
 
 
 @app.command()
@@ -269,15 +277,19 @@ async def _progress(services: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 def _logs(reports: dict[str, dict[str, Any]]) -> Table:
     table = Table("log", "size", "root", "relayed", "checkpoint", "archived", title="logs")
+    table.columns[0].no_wrap = True
     for report in reports.values():
         for log in report.get("logs", ()):
             columns = (log.get(name) for name in ("log", "size", "root", "relayed", "checkpoint", "archived"))
-            table.add_row(*("" if value is None else str(value)[:40] for value in columns))
+            table.add_row(*("" if value is None else str(value)[:SHOWN] for value in columns))
+        for log, why in report.get("stopped", {}).items():
+            table.add_row(str(log), f"[red]{why}")
     return table
 
 
 def _followed(reports: dict[str, dict[str, Any]]) -> Table:
     table = Table("service", "follows", "applied", "state", "lag", title="followed logs")
+    table.columns[1].no_wrap = True
     for service, report in reports.items():
         for log in report.get("follows", ()):
             state = "[red]parked" if log.get("parked") else "[green]following"

@@ -1,11 +1,11 @@
 """The respondents of the demonstration: invited by the survey officer, each casting one ballot."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from deploy.client import Client
 from deploy.demo.data import LEANINGS, chance
+from deploy.demo.patience import together
 from shared.rubric import Form, Rubric
 from shared.rubric.rules import Survey
 
@@ -75,7 +75,5 @@ async def cast(respondents: Client, ballots: Sequence[Ballot]) -> int:
             answer = await respondents.post("survey", "/ballots", body)
             counted += bool(answer["cast"])
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(respond())
+    await together(respond() for _ in range(AT_ONCE))
     return counted

@@ -16,7 +16,6 @@ from shared.rubric.rules import (
     LateDays,
     Level,
     Levels,
-    PlainRule,
     Proportional,
     Shares,
     Step,
@@ -88,8 +87,8 @@ def datum(leaf: Leaf, grade: int, answers: Mapping[str, str]) -> str:
         case LateDays():
             return str(grade // 20)
         case ByHand():
-            step, most = Fraction(leaf.step or 1), Fraction(leaf.max or 1)
-            return _comma(round(most / step * grade / 100) * step)
+            step = Fraction(leaf.step or 1)
+            return _comma(round(Fraction(leaf.max or 1) / step * grade / 100) * step)
     raise ValueError(f"a survey scores {leaf.code}")
 
 
@@ -129,13 +128,10 @@ def corrections(rubric: Rubric, agency: str, count: int) -> dict[str, str]:
 
 
 def _level(rule: Levels | Shares, grade: int) -> str:
-    worth = (
-        {level.id: level.points for level in rule.levels}
-        if isinstance(rule, Levels)
-        else {level.id: level.share for level in rule.levels}
-    )
+    worth = {level.id: level.points if isinstance(level, Level) else level.share for level in rule.levels}
     best_first = sorted(worth, key=lambda level: -worth[level])
-    return best_first[min(len(best_first) - 1, (100 - grade) * 3 // 100 if grade < 78 else 0)]
+    place = 0 if grade >= 78 else 1 if grade >= 40 else 2
+    return best_first[min(len(best_first) - 1, place)]
 
 
 def _stepped(rule: Steps, leaf: Leaf, grade: int) -> str:
@@ -162,4 +158,4 @@ def _comma(value: Fraction) -> str:
 
 
 def _explanation(leaf: Leaf, data: str) -> str:
-    return f"{leaf.label.vi}: số liệu {data} lấy từ sổ theo dõi nội bộ, không có văn bản riêng; có thể kiểm tra tại cơ quan."
+    return f"{leaf.label.vi}: số liệu {data} lấy từ sổ theo dõi nội bộ, có thể kiểm tra tại cơ quan."

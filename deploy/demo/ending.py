@@ -1,4 +1,4 @@
-"""The end of the demonstration: the published table, the archive taken out, the audit from the exported folder alone."""
+"""The end of the demonstration: the published table, the archive taken out, the audit of the folder alone."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The documents of the demonstration: a self-assessment as an agency keeps it in a folder, its evidence real PDF files."""
+"""The documents of the demonstration: an agency's self-assessment as it lies in a folder, its evidence PDF files."""
 
 import csv
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,8 @@
-"""Waiting, within bounds, for what one service has accepted and another has not yet applied."""
+"""Work at the same time, and waiting, within bounds, for what a service has not yet applied."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
 from deploy.client import Refused
 
@@ -22,3 +22,13 @@ async def again(work: Callable[[], Awaitable[T]], codes: Iterable[str]) -> T:
             if refused.code not in passing or loop.time() > until:
                 raise
         await asyncio.sleep(PAUSE)
+
+
+async def together(works: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    """Do all of this at the same time; the first failure ends the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -78,7 +78,8 @@ class Screen:
             await asyncio.sleep(PAUSE)
 
     def _table(self) -> Table:
-        heads = "  ".join(f"{log.partition('/')[0]} {head['size']}" for log, head in sorted(self._body["heads"].items()))
+        sizes = {log.partition("/")[0]: head["size"] for log, head in sorted(self._body["heads"].items())}
+        heads = "  ".join(f"{service} {size}" for service, size in sizes.items())
         caption = f"tính từ / computed from: {heads}" if heads else "…"
         table = Table(title=f"Bảng tạm tính / provisional table, {self._period}", caption=caption)
         for heading, side in COLUMNS.items():

@@ -9,10 +9,11 @@ from typing import Any, Final
 from deploy.assessment import read_rows, send_rows
 from deploy.client import Client
 from deploy.demo import ballots, data, evidence
-from deploy.demo.patience import again
+from deploy.demo.patience import PAUSE, SECONDS, again, together
 from deploy.demo.people import FIELDS, People, members
 from deploy.demo.screen import Screen, comma
 from deploy.demo.system import System
+from deploy.fault import Fault
 from deploy.local import clock
 from deploy.local.home import SERVICES
 from deploy.local.stack import Stack
@@ -87,11 +88,8 @@ class Story:
 
     async def assess(self) -> None:
         """Respondents answer while the agencies assess themselves, all at the same time."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._survey())
-            for agency in self.agencies[:-1]:
-                group.create_task(self._by_hand(agency))
-            group.create_task(self._by_system(self.agencies[-1]))
+        by_hand = [self._by_hand(agency) for agency in self.agencies[:-1]]
+        await together([self._survey(), *by_hand, self._by_system(self.agencies[-1])])
         await self.screen.snapshot()
 
     async def _survey(self) -> None:
@@ -152,9 +150,7 @@ class Story:
 
     async def appraise(self) -> None:
         """Each appraiser judges the own fields of every agency; then the items without a declaration."""
-        async with asyncio.TaskGroup() as group:
-            for subject in FIELDS:
-                group.create_task(self._judge(subject))
+        await together(self._judge(subject) for subject in FIELDS)
         self.screen.tell(
             f"Thẩm định xong: mỗi cơ quan {CORRECTIONS} số liệu được điều chỉnh, "
             "1 đề nghị không áp dụng được chấp nhận, 1 bị từ chối",
@@ -197,7 +193,7 @@ class Story:
         await self._forward(COUNTED)
         path = f"/periods/{self.period}/campaigns/{CAMPAIGN}/completion"
         await again(lambda: officer.post("survey", path), ("boxes-not-empty", "campaign-still-open"))
-        self.screen.tell("Kết thúc điều tra xã hội học, kiểm phiếu xong", "the survey is completed, its ballots counted")
+        self.screen.tell("Kết thúc điều tra xã hội học, kiểm phiếu xong", "the survey is completed and counted")
 
     async def adjust(self) -> None:
         """The council meets: one item up, one down; then every agency is closed and the appraisal final."""
@@ -212,9 +208,7 @@ class Story:
             f"the council has adjusted item {raised} up and item {lowered} down by resolution",
         )
         officer = await self.people.officer()
-        async with asyncio.TaskGroup() as group:
-            for agency in self.agencies:
-                group.create_task(officer.post("appraisal", self.here(agency.id, "/closing")))
+        await together(officer.post("appraisal", self.here(agency.id, "/closing")) for agency in self.agencies)
         finalise = f"/periods/{self.period}/finalisation"
         await again(lambda: officer.post("appraisal", finalise), ("period-open",))  # the survey's end is on its way
         self.screen.tell("Khóa thẩm định", "the appraisal is final")
@@ -264,8 +258,11 @@ class Story:
 
 
 async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Return once it holds; TimeoutError after 20 s."""
-    async with asyncio.timeout(20):
-        while not await holds():
-            await asyncio.sleep(0.1)
-
+    """Return once it holds. Raises Fault after `SECONDS`."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SECONDS
+    while loop.time() < until:
+        if await holds():
+            return
+        await asyncio.sleep(PAUSE)
+    raise Fault("what the clock closes is not closed; see `parindex logs submission`")

@@ -84,8 +84,9 @@ class Part:
     """One process of the stack.
 
     `launch` prepares what the process needs and says how it is started, at each start; `ready` returns when it
-    answers and raises NotReady otherwise; `settle` runs once, after the first answer. A process that ends before it
-    was ready is started again for `retry` seconds. `stop` asks it to end; after `patience` seconds it is killed.
+    answers and raises NotReady otherwise; `settle` runs after the first answer, again while it raises NotReady.
+    A process that ends before it was ready is started again for `retry` seconds. `stop` asks it to end; after
+    `patience` seconds it is killed; `death` is what it gets when the supervisor dies.
     """
 
     name: str

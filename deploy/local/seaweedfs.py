@@ -10,7 +10,7 @@ from deploy.local import credentials
 from deploy.local.compose import Container
 from deploy.local.home import TWIN, TWINNED, Home, write_private
 from deploy.local.part import Launch, NotReady, Part
-from shared.objects import Objects, StoreError, StoreNotWriteOnce
+from shared.objects import Bucket, Objects, StoreError, StoreNotWriteOnce
 
 
 def part(home: Home, container: Container) -> Part:
@@ -52,6 +52,7 @@ async def _ready(home: Home) -> None:
     try:
         async with objects(home) as store:
             await store.ensure_buckets()
+            await store.put(Bucket.INBOX, "ready", b"")  # it lists buckets before it can take an object
     except StoreError as error:
         raise NotReady(str(error)) from error
 
@@ -63,7 +64,7 @@ async def _settle(home: Home) -> None:
     except StoreNotWriteOnce as error:
         raise Fault(f"the object store is not write-once, so the proof cannot rest on it: {error}") from error
     except StoreError as error:
-        raise Fault(f"the object store cannot be probed: {error}") from error
+        raise NotReady(str(error)) from error
 
 
 def _program() -> str:

@@ -21,7 +21,7 @@ from shared.access import Role, mint
 
 START: Final = 120.0  # seconds that a start may take on a slow machine
 STOP: Final = 60.0  # seconds that an orderly end may take before the supervisor is killed
-POLL: Final = 0.05
+POLL: Final = 0.1
 
 Progress = Callable[[str, str], None]
 """Called with what is worked on (`downloads` or a part) and how it stands."""

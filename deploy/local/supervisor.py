@@ -23,7 +23,7 @@ from deploy.local.record import Process, Record, State
 
 NAMES: Final = ("postgres", "kafka", "s3", "zipkin", "traces", *SERVICES)
 STOP_ORDER: Final = (SERVICES, ("zipkin", "traces", "kafka", "s3"), ("postgres",))
-POLL: Final = 0.1  # seconds between two questions whether a part is ready
+POLL: Final = 0.15  # seconds between two questions whether a part is ready
 ANSWER: Final = 10.0  # seconds that one such question may take
 START: Final = 60.0  # seconds from its first start in which a part must be ready
 FIRST_PAUSE: Final = 0.1  # seconds before a restart, doubled up to LAST_PAUSE while the part does not stay up
@@ -62,9 +62,8 @@ class Keeper:
         while not self._stopping:
             started = time.monotonic()
             await self._start()
-            ready = await self._until_ready(begun)
-            if ready:
-                await self._settle()
+            if await self._until_ready(begun):
+                self._set(State.READY)
                 await self._ended()
             if self._stopping:
                 return
@@ -107,6 +106,9 @@ class Keeper:
         while self._process.poll() is None:
             try:
                 await asyncio.wait_for(self.part.ready(), ANSWER)
+                if not self.settled.is_set():
+                    await self.part.settle()
+                    self.settled.set()
                 return True
             except (NotReady, TimeoutError) as error:
                 cause = str(error) or cause
@@ -116,12 +118,6 @@ class Keeper:
                 raise Fault(f"{self.part.name} is not ready after {START:g} s: {cause}")
             await asyncio.sleep(POLL)
         return False
-
-    async def _settle(self) -> None:
-        if not self.settled.is_set():
-            await self.part.settle()
-            self.settled.set()
-        self._set(State.READY)
 
     async def _ended(self) -> None:
         assert self._process is not None

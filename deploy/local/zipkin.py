@@ -1,7 +1,7 @@
 """Traces in the local stack: Zipkin, and before it the receiver that takes the services' OTLP."""
 
 import sys
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 import httpx
@@ -27,12 +27,17 @@ def parts(home: Home) -> list[Part]:
 async def answers(url: str) -> None:
     """Return when the URL answers with 200. Raises NotReady."""
     try:
-        async with httpx.AsyncClient(timeout=4.0, trust_env=False) as client:
-            response = await client.get(url)
+        response = await _client().get(url)
     except httpx.HTTPError as error:
         raise NotReady(f"{url}: {type(error).__name__}") from error
     if response.status_code != httpx.codes.OK:
         raise NotReady(f"{url}: {response.status_code} {' '.join(response.text.split())[:200]}")
+
+
+@cache
+def _client() -> httpx.AsyncClient:
+    """One for all questions: making it costs more than asking."""
+    return httpx.AsyncClient(timeout=4.0, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 async def _zipkin(home: Home) -> Launch:

@@ -145,7 +145,7 @@ class Live:
                 await heads(connection, list(logs.values())),
                 (await connection.execute(_CLOCK)).scalar_one(),
                 frozenset((await connection.execute(_PARKED, {"logs": list(logs.values())})).scalars()),
-                dict(rows.tuples().all()),
+                {row.agency: row.card for row in rows},
             )
 
 

@@ -19,6 +19,7 @@ from shared.bus import Bus
 from shared.follower.applier import Applier, Apply, ApplyError, Lock
 from shared.follower.arrival import Arrival, Place, arrival
 from shared.follower.cursor import Seen
+from shared.outage import LONGEST_PAUSE, persevere
 from shared.tlog.merkle import EMPTY_ROOT, Frontier
 from shared.tlog.note import VerificationKey
 
@@ -28,7 +29,6 @@ SEEK_PAUSE: Final = 1.0
 """Between two seeks of a partition: what was fetched before a seek still comes in, and can undo it."""
 STALL_SECONDS: Final = 15.0
 MEASURE_SECONDS: Final = 2.0
-MAX_PAUSE: Final = 30.0
 STOP_SECONDS: Final = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -49,10 +49,8 @@ class Head(NamedTuple):
     root: bytes
 
 
-class _Parked(NamedTuple):
-    log: str
-    place: Place
-    start: int
+class StalledError(Exception):
+    """Faust has ended, or brings nothing though records wait."""
 
 
 async def heads(connection: AsyncConnection, logs: Sequence[str]) -> dict[str, Head]:
@@ -98,14 +96,15 @@ class Follower:
         self._seek_after: dict[Place, float] = {}
         self._busy = False
         self._parked = asyncio.Event()
+        self._waits: dict[str, tuple[float, float]] = {}  # parked log -> not before, and the pause that led there
         self._app: Any = None
 
     async def run(self) -> None:
         """Follow until cancelled; outages of the broker and the database are waited out."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._host(), name=f"{self._service} follows")
-            group.create_task(self._measure(), name=f"{self._service} measures its lag")
-            group.create_task(self._catch_up(), name=f"{self._service} catches up")
+            for what, step in (("follows", self._host), ("measures", self._measure), ("catches up", self._catch_up)):
+                name = f"{self._service} {what}"
+                group.create_task(persevere(name, step), name=name)
 
     async def progress(self) -> list[dict[str, Any]]:
         """Each followed log: `log`, `size`, `checked` (size of the last checkpoint that held), `parked`, `reason`."""
@@ -123,19 +122,8 @@ class Follower:
             for place, end in sorted(self._ends.items())
         }
 
-    async def _host(self) -> None:
-        """Run Faust; each attempt is a new app, since a used one cannot be started again."""
-        pause = 0.2
-        while True:
-            started = monotonic()
-            try:
-                await self._attempt()
-            except Exception as failure:  # noqa: BLE001 - whatever ends Faust, following begins anew
-                _logger.warning("following begins anew after %s", type(failure).__name__)
-            pause = 0.2 if monotonic() - started > MAX_PAUSE else min(2 * pause, MAX_PAUSE)
-            await asyncio.sleep(pause)
-
-    async def _attempt(self) -> None:
+    async def _host(self) -> bool:
+        """Run Faust until it ends or stalls; each time it is a new app, since a used one cannot be started again."""
         with tempfile.TemporaryDirectory(prefix="parindex-faust-") as folder:
             app = self._app = self._new_app(Path(folder))
             async with faust_app_running(app, stop_timeout=STOP_SECONDS):
@@ -146,8 +134,8 @@ class Follower:
                     if self._busy or seen != self._nexts or not self._behind(app):
                         seen, since = dict(self._nexts), monotonic()
                     elif monotonic() - since > STALL_SECONDS:
-                        _logger.warning("records wait on the topic and none has come for %.0f s", STALL_SECONDS)
-                        return
+                        raise StalledError
+        raise StalledError
 
     def _behind(self, app: Any) -> bool:
         """Whether records are known to wait on a partition that this process has to read."""
@@ -198,24 +186,23 @@ class Follower:
 
     async def _receive(self, app: Any, events: Sequence[Any]) -> None:
         """Apply a fetch. It never raises: Faust would acknowledge the fetch and drop it."""
-        self._busy, pause = True, 0.1
+        arrivals = [_arrival(event.message) for event in events]
+
+        async def step() -> bool:
+            if app.should_stop:
+                return False  # the next app begins at the stored offsets
+            outcome = await self._applier.fetch(arrivals)
+            self._nexts |= outcome.nexts
+            self._lost |= outcome.lost
+            if outcome.parked:
+                self._parked.set()
+            self._told(outcome.advanced)
+            return False
+
+        self._busy = True
         try:
-            arrivals = [_arrival(event.message) for event in events]
-            while not app.should_stop:
-                try:
-                    outcome = await self._applier.fetch(arrivals)
-                except Exception as failure:  # noqa: BLE001 - the database's; the same fetch is tried again
-                    _logger.warning("a fetch waits %.1f s: %s", pause, type(failure).__name__)
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, MAX_PAUSE)
-                    continue
-                self._nexts |= outcome.nexts
-                self._told(outcome.advanced)
-                if outcome.parked:
-                    self._parked.set()
-                self._lost |= outcome.lost
-                await self._seek_back(app)
-                return
+            await persevere(f"{self._service} applies a fetch", step)
+            await self._seek_back(app)
         finally:
             self._busy = False
 
@@ -240,18 +227,13 @@ class Follower:
         except Exception as failure:  # noqa: BLE001 - it is tried again after the pause
             _logger.warning("seeking back failed: %s", type(failure).__name__)
 
-    async def _measure(self) -> None:
+    async def _measure(self) -> bool:
         """Measure where the partitions end, and show what is parked, every two seconds."""
-        while True:
-            try:
-                async with self._bus.reader() as reader:
-                    while True:
-                        await self._measure_once(reader)
-                        await asyncio.sleep(MEASURE_SECONDS)
-            except Exception as failure:  # noqa: BLE001 - the broker or the database is away
-                _logger.warning("the lag cannot be measured: %s", type(failure).__name__)
-                self._ends = {}
-            await asyncio.sleep(MEASURE_SECONDS)
+        self._ends = {}
+        async with self._bus.reader() as reader:
+            while True:
+                await self._measure_once(reader)
+                await asyncio.sleep(MEASURE_SECONDS)
 
     async def _measure_once(self, reader: Any) -> None:
         ends = await reader.end_offsets([TopicPartition(*place) for place in self._nexts])
@@ -268,32 +250,26 @@ class Follower:
             telemetry.PARKED.labels(log).set(int(reason is not None))
             telemetry.STOPPED.labels(log).set(int(bool(stopped)))
 
-    async def _catch_up(self) -> None:
-        """Read parked logs again, each with a growing pause, until they are level."""
-        waits: dict[str, tuple[float, float]] = {}  # log -> not before, last pause
-        while True:
-            self._parked.clear()
-            try:
-                async with self._engine.connect() as connection:
-                    rows = (await connection.execute(_TO_CATCH_UP)).all()
-                parked = [_Parked(log, Place(topic, partition), start) for log, topic, partition, start in rows]
-                waits = {log: waits.get(log, (0.0, 0.5)) for log, _, _ in parked}
-                for log, place, start in parked:
-                    due, pause = waits[log]
-                    if monotonic() < due:
-                        continue
-                    first_try = due == 0.0
-                    if await self._catch_up_once(log, place, start if first_try else 0):
-                        continue
-                    pause = min(2 * pause, MAX_PAUSE)
-                    waits[log] = (monotonic() + pause, pause)
-            except Exception as failure:  # noqa: BLE001 - the broker or the database is away; it is tried again
-                _logger.warning("catching up pauses: %s", type(failure).__name__)
-            try:
-                async with asyncio.timeout(0.5):
-                    await self._parked.wait()
-            except TimeoutError:
+    async def _catch_up(self) -> bool:
+        """Read the parked logs again that are due; each waits twice as long after every attempt that left it parked."""
+        self._parked.clear()
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_TO_CATCH_UP)).all()
+        self._waits = {row.log: self._waits.get(row.log, (0.0, 0.5)) for row in rows}
+        for log, topic, partition, start in rows:
+            due, pause = self._waits[log]
+            if monotonic() < due:
                 continue
+            # what an attempt passed over may stand before its mend: further attempts read the whole partition
+            if not await self._catch_up_once(log, Place(topic, partition), 0 if due else start):
+                pause = min(2 * pause, LONGEST_PAUSE)
+                self._waits[log] = (monotonic() + pause, pause)
+        try:
+            async with asyncio.timeout(0.5):
+                await self._parked.wait()
+        except TimeoutError:
+            return True
+        return True
 
     async def _catch_up_once(self, log: str, place: Place, start: int) -> bool:
         """Read a parked log from an offset to the end; returns whether it is parked no more, or stopped."""

@@ -8,15 +8,12 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.decider import Rejected
 from shared.events import Entry
 from shared.follower import Follower
 from shared.ledger import read_entries
+from shared.outage import persevere
 
 BATCH: Final = 500
-MAX_PAUSE: Final = 30.0
-
-_logger = logging.getLogger(__name__)
 
 _LOGS = text("SELECT log FROM cursor")
 _RANGE = text("""
@@ -47,23 +44,19 @@ class Reactions:
     async def run(self) -> None:
         """React until cancelled."""
         async with asyncio.TaskGroup() as group:
-            pause = 0.2
-            while True:
+
+            async def look() -> bool:
                 self._new_log.clear()
-                try:
-                    async with self._engine.connect() as connection:
-                        logs = (await connection.execute(_LOGS)).scalars().all()
-                except Exception as failure:  # noqa: BLE001 - whatever the database raises while it is away
-                    _logger.warning("reactions wait for the database: %s", type(failure).__name__)
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, MAX_PAUSE)
-                    continue
+                async with self._engine.connect() as connection:
+                    logs = (await connection.execute(_LOGS)).scalars().all()
                 for log in logs:
                     if log not in self._wakers:
                         self._wakers[log] = asyncio.Event()
                         group.create_task(self._react_to(log), name=f"reactions to {log}")
-                pause = 0.2
                 await self._new_log.wait()
+                return True
+
+            await persevere("looking for logs to react to", look)
 
     def _wake(self, log: str) -> None:
         waker = self._wakers.get(log)
@@ -73,21 +66,18 @@ class Reactions:
             waker.set()
 
     async def _react_to(self, log: str) -> None:
-        waker, pause = self._wakers[log], 0.2
-        while True:
+        waker = self._wakers[log]
+
+        async def step() -> bool:
             waker.clear()
-            try:
-                if await self._batch(log):
-                    await waker.wait()
-                pause = 0.2
-            except Exception as failure:  # noqa: BLE001 - logged and tried again; nothing is skipped
-                what = failure.code if isinstance(failure, Rejected) else type(failure).__name__
-                _logger.error("a reaction to %s failed (%s); it is tried again in %.1f s", log, what, pause)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, MAX_PAUSE)
+            if not await self._batch(log):
+                await waker.wait()
+            return True
+
+        await persevere(f"reacting to {log}", step, level=logging.ERROR)
 
     async def _batch(self, log: str) -> bool:
-        """React to the next entries; returns whether none was left."""
+        """React to the next entries; returns whether there were any."""
         async with self._engine.connect() as connection:
             start, stop = (await connection.execute(_RANGE, {"log": log})).one()
             entries = await read_entries(connection, "followed", log, start, min(stop, start + BATCH))
@@ -100,4 +90,4 @@ class Reactions:
             if done > start:
                 async with self._engine.begin() as connection:
                     await connection.execute(_REACTED, {"log": log, "size": done})
-        return not entries
+        return bool(entries)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -40,8 +40,8 @@ from shared.events.submission import (
     SelfAssessmentApproved,
     SelfAssessmentSubmitted,
 )
-from shared.period import fold as fold_period
 from shared.period import Period
+from shared.period import fold as fold_period
 from shared.returns import Returns
 from shared.rubric import FormTally, PeriodOpening
 from shared.tlog.checkpoint import Checkpoint, Policy, sign_checkpoint
@@ -76,7 +76,7 @@ def key_of(log: str) -> SigningKey:
 
 
 class Chronicle:
-    """The logs of a deployment as they grow, entries an instant apart. `alter` may change an event before it is told."""
+    """The logs of a deployment as they grow, an entry a second; `alter` may change an event before it is told."""
 
     def __init__(self, alter: Alter | None = None, deployment: str = DEPLOYMENT) -> None:
         self.logs: dict[str, list[Entry]] = {}
@@ -224,17 +224,17 @@ class Year(Chronicle):
 
     def _survey(self) -> None:
         closes = BEGIN + timedelta(days=1)
-        inside = {"period": self.period, "published": False}
-        self._ask("period", survey.StartSurvey(PERIOD, 0, self.period))
-        opening = survey.OpenCampaign("c", "central", BEGIN, closes, time=BEGIN, position=1, **inside)
+        period = self.period
+        self._ask("period", survey.StartSurvey(PERIOD, 0, period))
+        opening = survey.OpenCampaign("c", "central", BEGIN, closes, period, BEGIN, 1, published=False)
         self._ask("campaign/c", opening)
         for agency, ballots in zip(AGENCIES, (8, 12), strict=True):
-            invited = survey.IssueInvitations("c", agency, "citizen-form", 20, time=BEGIN, **inside)
+            invited = survey.IssueInvitations("c", agency, "citizen-form", 20, period, BEGIN, published=False)
             self._ask("campaign/c", invited)
             self._ask("campaign/c", survey.RecordResponses("c", agency, "citizen-form", _tally(ballots)))
             self._ask("campaign/c", survey.CloseBox("c", agency, "citizen-form", _tally(5), closes))
             points = {"3.2": Decimal("1.5")}
-            study = survey.ImportStudy(agency, points, "15/BC", date(2024, 12, 1), "SIPAS", **inside)
+            study = survey.ImportStudy(agency, points, "15/BC", date(2024, 12, 1), "SIPAS", period, published=False)
             self._ask("studies", study)
         position = len(self.logs[SURVEY])
         self._ask("campaign/c", survey.CompleteCampaign("c", closes, position, published=False))

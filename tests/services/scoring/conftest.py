@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-import asyncpg
 import httpx
 import pytest_asyncio
 from fastapi import FastAPI
@@ -16,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from deploy.migrate import migrate
 from services.scoring import api, index
 from services.scoring.views import Live
 from shared import web
@@ -29,7 +29,6 @@ from shared.tlog.note import SigningKey
 from tests.services.scoring.samples import PERIOD, Story
 from tests.shared.local_app import AUDIENCE, ISSUER, client_of, settings_in
 
-TABLES = Path(__file__).parents[3] / "deploy" / "postgres" / "002_scoring.sql"
 SCORING = f"scoring/{PERIOD}"
 _FOLLOWED = text("INSERT INTO followed VALUES (:log, :position, :header, :salt, :data)")
 _CURSOR = text("""
@@ -42,6 +41,7 @@ class ServiceDatabase(Protocol):
     """A database with the schema of a service."""
 
     url: str
+    owner_url: str
     admin_url: str
 
 
@@ -137,15 +137,6 @@ def key_of(log: str) -> SigningKey:
     return SigningKey.from_seed(f"parindex.test/{log}", bytes(range(32)))
 
 
-async def _set_up(admin_url: str, role: str) -> None:
-    connection = await asyncpg.connect(make_url(admin_url).set(drivername="postgresql").render_as_string(False))
-    try:
-        if await connection.fetchval("SELECT to_regclass('card')") is None:
-            await connection.execute(TABLES.read_text().replace(":service", role))
-    finally:
-        await connection.close()
-
-
 @asynccontextmanager
 async def _no_parts(_: FastAPI) -> AsyncIterator[None]:
     yield
@@ -154,7 +145,7 @@ async def _no_parts(_: FastAPI) -> AsyncIterator[None]:
 @pytest_asyncio.fixture
 async def scoring(database: ServiceDatabase, stack: S3Stack, tmp_path: Path) -> AsyncIterator[Scoring]:
     """The service with its scoring log open."""
-    await _set_up(database.admin_url, make_url(database.url).username or "")
+    await migrate(database.owner_url, "scoring", make_url(database.url).username)
     settings = settings_in(
         tmp_path,
         service="scoring",

@@ -1,0 +1,41 @@
+"""Outages: what fails while a database, a broker or a store is away is tried again with a growing pause."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Final
+
+from shared.decider import Rejected
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 30.0
+
+_logger = logging.getLogger(__name__)
+
+
+async def persevere(
+    what: str, step: Callable[[], Awaitable[bool]], longest: float = LONGEST_PAUSE, level: int = logging.WARNING
+) -> None:
+    """Call `step` until it returns False; after an error call it again, with a pause in seconds that doubles.
+
+    The pause begins anew after a success and after a step that held for longer than the longest pause. A cancellation
+    of the caller always ends it: the error of a closing connection, which comes in its place, does not hide it.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        started = monotonic()
+        try:
+            if not await step():
+                return
+            pause = FIRST_PAUSE
+        except (Exception, asyncio.CancelledError) as failure:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError from failure
+            if monotonic() - started > longest:
+                pause = FIRST_PAUSE
+            name = failure.code if isinstance(failure, Rejected) else type(failure).__name__
+            _logger.log(level, "%s: %s; again in %.1f s", what, name, pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
