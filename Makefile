@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo test check format bench schemas lock clean
+.PHONY: setup demo test check format bench schemas reference lock clean
 
 setup: $(READY)
 
@@ -28,6 +28,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m deploy.schemas --check
+	$(BIN)/python -m deploy.reference --check
 
 format: setup
 	$(BIN)/ruff format .
@@ -35,6 +36,9 @@ format: setup
 
 schemas: setup
 	$(BIN)/python -m deploy.schemas
+
+reference: setup
+	$(BIN)/python -m deploy.reference
 
 bench: setup
 	$(BIN)/python -m tests.bench

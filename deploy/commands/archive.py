@@ -193,7 +193,8 @@ def verdict_line(verdict: Verdict) -> str:
 def _progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar on standard error that shows how much is done; nothing where that is no terminal."""
     columns = (TextColumn("{task.fields[at]}"), BarColumn(), MofNCompleteColumn(), TextColumn(what))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None, at="")
 
         def progress(done: int, total: int, at: str) -> None:

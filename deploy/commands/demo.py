@@ -78,7 +78,7 @@ def _start(console: Console, path: Path) -> Stack:
             states[name] = state
             status.update("  ".join(f"{part} {stands}" for part, stands in states.items() if stands != "ready"))
 
-        return start(path, deployment=DEPLOYMENT, clock=OPENING, progress=progress)
+        return start(path, deployment=DEPLOYMENT, clock=OPENING, progress=progress, settings=SETTINGS)
 
 
 async def _play(console: Console, stack: Stack, opening: PeriodOpening) -> tuple[dict[str, Any], str | None]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.assessment import read_rows, send_rows
-from deploy.client import Client, key_of
+from deploy.client import Client, Refused, key_of
 from deploy.fault import Fault
 from deploy.local.stack import Stack
 from shared.rubric import PeriodOpening, RubricError, check, load_period, load_rubric, opening
@@ -31,14 +31,30 @@ Home = Annotated[Path, typer.Option("--home", envvar="PARINDEX_HOME", help="Fold
 Token = Annotated[str, typer.Option("--token", envvar="PARINDEX_TOKEN", help="Bearer token; see `parindex token`.")]
 Period = Annotated[str, typer.Option("--period", envvar="PARINDEX_PERIOD", help="Id of the period.")]
 DEFAULT_HOME = Path(".parindex")
+PATIENCE = 20.0  # seconds
+PASSING = frozenset({"log-unknown", "period-unknown", "appraisal-not-open", "log-incomplete", "heads-not-archived"})
 
 
-def _run(home: Path, token: str, work: Callable[[Client], Awaitable[T]]) -> T:
+def _run(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Do the work; what a service refuses only because it has not yet applied another's entries is tried again."""
+
     async def whole() -> T:
         async with Client(Stack.load(home).services, token) as client:
-            return await work(client)
+            until = asyncio.get_running_loop().time() + PATIENCE
+            while True:
+                try:
+                    return await work(client)
+                except Refused as refused:
+                    if not _passes(refused) or asyncio.get_running_loop().time() > until:
+                        raise
+                await asyncio.sleep(0.3)
 
     return asyncio.run(whole())
+
+
+def _passes(refused: Refused) -> bool:
+    codes = {error.get("code") for error in refused.problem.get("errors", ())}
+    return refused.code in PASSING or (bool(codes) and codes <= PASSING)
 
 
 def _told(answer: Any) -> None:
@@ -116,8 +132,10 @@ def period_obstacles(name: str, token: Token, home: Home = DEFAULT_HOME) -> None
 
 @period.command("consolidate")
 def period_consolidate(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
-    """Consolidate the result (role officer); prints its digest for the approver."""
-    _told(_run(home, token, lambda client: client.post("scoring", f"/periods/{name}/consolidation")))
+    """Consolidate the result (role officer); prints its digest, which the approver approves."""
+    path = f"/periods/{name}/consolidation"
+    _run(home, token, lambda client: client.post("scoring", path))
+    typer.echo(_run(home, token, lambda client: client.get("scoring", path))["digest"])
 
 
 @period.command("approve")
@@ -140,6 +158,13 @@ def period_publish(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
     _told(_run(home, token, lambda client: client.post("scoring", f"/periods/{name}/publication")))
 
 
+@period.command("result")
+def period_result(name: str, home: Home = DEFAULT_HOME) -> None:
+    """The published table; needs no token."""
+    answer = _run(home, None, lambda client: client.get("scoring", f"/published/{name}"))
+    Console().print(index_table(answer["table"], name))
+
+
 @period.command("table")
 def period_table(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
     """The table as it stands, provisional until publication."""
@@ -159,6 +184,14 @@ def assess_import(agency: str, file: Path, name: Period, token: Token, home: Hom
 def assess_show(agency: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Show the self-assessment with its digest (role agency, its own)."""
     _told(_run(home, token, lambda client: client.get("submission", f"/periods/{name}/agencies/{agency}")))
+
+
+@assess.command("digest")
+def assess_digest(agency: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Print only the digest of the self-assessment as it stands (role agency, its own)."""
+    typer.echo(
+        _run(home, token, lambda client: client.get("submission", f"/periods/{name}/agencies/{agency}"))["digest"]
+    )
 
 
 @assess.command("approve")

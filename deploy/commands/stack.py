@@ -71,6 +71,19 @@ def up(
 
 
 @app.command()
+def url(
+    part: Annotated[str, typer.Argument(help="A service, s3 or zipkin.")],
+    home: HomeOption = None,
+) -> None:
+    """Print where a part of the stack answers."""
+    stack = Stack.load(home or default_home())
+    known = {**stack.services, "s3": stack.s3_endpoint, "zipkin": stack.zipkin}
+    if part not in known:
+        raise Fault(f"there is no part {part!r} with a URL; there are {', '.join(known)}")
+    sys.stdout.write(f"{known[part]}\n")
+
+
+@app.command()
 def down(home: HomeOption = None) -> None:
     """End the stack; its data stays."""
     with _display() as progress:

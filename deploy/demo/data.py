@@ -34,6 +34,8 @@ CLAIMS: Final = {
 }
 """Claims that an item does not apply, each with its reason. The appraisers accept the first and refuse the second."""
 REFUSED: Final = ("agency-03", "6.2.2")
+REFUSED_DATA: Final = "75"
+"""What the appraisers find where the claim does not hold, in per cent."""
 EXPLAINED: Final = 4
 """Every so manieth item has no document but an explanation."""
 SPREAD: Final = 36

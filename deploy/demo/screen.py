@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.client import Client, Refused
+from deploy.demo.patience import until
 
 PAUSE: Final = 0.15
 """Seconds between two reads of the table at least; a read itself waits until there is something new."""
@@ -58,13 +59,20 @@ class Screen:
             f"[dim]{time.monotonic() - self._begun:5.1f} s[/]  {vi} [dim]· {en}[/]", highlight=False, soft_wrap=True
         )
 
-    async def snapshot(self) -> None:
-        """Where nothing moves, print the table as it now stands, one line an agency."""
-        if self._live is not None:
-            return
-        self._body = await self._reader.get("scoring", f"/periods/{self._period}/table")
-        for row in self._body["rows"]:
-            self._console.print(f"         {_line(row)}", highlight=False, soft_wrap=True)
+    async def reach(self, sizes: Mapping[str, int]) -> None:
+        """Wait until the table is computed from logs of these sizes; where it does not move, print it then.
+
+        Raises Fault if that takes longer than `SECONDS`.
+        """
+
+        async def reached() -> bool:
+            heads = self._body["heads"]
+            return all(heads[log]["size"] >= size if log in heads else not size for log, size in sizes.items())
+
+        await until(reached, "the table does not come up to date; see `parindex status`")
+        if self._live is None:
+            for row in self._body["rows"]:
+                self._console.print(f"         {_line(row)}", highlight=False, soft_wrap=True)
 
     async def _follow(self) -> None:
         query = ""

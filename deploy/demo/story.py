@@ -1,7 +1,6 @@
 """The story of the demonstration: a year-period from its opening to the published index, step by step."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -9,11 +8,10 @@ from typing import Any, Final
 from deploy.assessment import read_rows, send_rows
 from deploy.client import Client
 from deploy.demo import ballots, data, evidence
-from deploy.demo.patience import PAUSE, SECONDS, again, together
+from deploy.demo.patience import again, together, until
 from deploy.demo.people import FIELDS, People, members
 from deploy.demo.screen import Screen, comma
 from deploy.demo.system import System
-from deploy.fault import Fault
 from deploy.local import clock
 from deploy.local.home import SERVICES
 from deploy.local.stack import Stack
@@ -90,7 +88,7 @@ class Story:
         """Respondents answer while the agencies assess themselves, all at the same time."""
         by_hand = [self._by_hand(agency) for agency in self.agencies[:-1]]
         await together([self._survey(), *by_hand, self._by_system(self.agencies[-1])])
-        await self.screen.snapshot()
+        await self._settle()
 
     async def _survey(self) -> None:
         officer = await self.people.survey_officer()
@@ -145,7 +143,7 @@ class Story:
         async def closed() -> bool:
             return bool((await officer.get("submission", f"/periods/{self.period}"))["closed"])
 
-        await _until(closed)
+        await until(closed, "self-assessment does not close by itself; see `parindex logs submission`")
         self.screen.tell("Hết hạn tự đánh giá, hệ thống tự khóa", "the step of self-assessment has closed by itself")
 
     async def appraise(self) -> None:
@@ -156,7 +154,7 @@ class Story:
             "1 đề nghị không áp dụng được chấp nhận, 1 bị từ chối",
             f"appraised: {CORRECTIONS} corrections for each agency, one claim accepted, one refused",
         )
-        await self.screen.snapshot()
+        await self._settle()
 
     async def _judge(self, subject: str) -> None:
         appraiser = await self.people.appraiser(subject)
@@ -177,7 +175,7 @@ class Story:
         }
         if agency == data.REFUSED[0]:
             reason = "Báo cáo kiểm toán của năm trước còn kiến nghị phải thực hiện trong kỳ."
-            reasons[data.REFUSED[1]] = ("not-applicable-refused", reason, "75")
+            reasons[data.REFUSED[1]] = ("not-applicable-refused", reason, data.REFUSED_DATA)
         for code, (reason_code, reason, value) in reasons.items():
             if code.partition(".")[0] in fields:
                 await again(lambda: self._set(appraiser, agency, code, value, reason_code, reason), LATER)  # noqa: B023
@@ -212,7 +210,7 @@ class Story:
         finalise = f"/periods/{self.period}/finalisation"
         await again(lambda: officer.post("appraisal", finalise), ("period-open",))  # the survey's end is on its way
         self.screen.tell("Khóa thẩm định", "the appraisal is final")
-        await self.screen.snapshot()
+        await self._settle()
 
     def _to_lower(self) -> tuple[str, str]:
         """An item of the agency that the council lowers, which the appraisers had recognised, and its lower datum."""
@@ -252,17 +250,15 @@ class Story:
         await again(lambda: officer.post("scoring", f"{here}/publication"), waits)
         self.screen.tell("Công bố Chỉ số", "the index is published, with the heads it was computed from")
 
+    async def _settle(self) -> None:
+        """Let the table come to where the logs stand."""
+        officer = await self.people.officer()
+        sizes: dict[str, int] = {}
+        for service in ("submission", "appraisal", "survey"):
+            heads = (await officer.get(service, f"/periods/{self.period}"))["heads"]
+            sizes |= {log: max(sizes.get(log, 0), head["size"]) for log, head in heads.items()}
+        await self.screen.reach(sizes)
+
     async def _forward(self, instant: datetime) -> None:
         await clock.forward([self.stack.owner_url(service) for service in SERVICES], instant)
         self.screen.tell(f"Đồng hồ: {instant:%d-%m-%Y}", "the deployment's clock goes on")
-
-
-async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Return once it holds. Raises Fault after `SECONDS`."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + SECONDS
-    while loop.time() < until:
-        if await holds():
-            return
-        await asyncio.sleep(PAUSE)
-    raise Fault("what the clock closes is not closed; see `parindex logs submission`")

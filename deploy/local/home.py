@@ -7,7 +7,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
@@ -29,12 +29,14 @@ _CONTENT: Final = ("home.json", "stack.json", "lock", "secrets", "logs", "postgr
 
 @dataclass(frozen=True)
 class Home:
-    """A home that exists. `clock` is the instant that the deployment's clock began at, if it was set."""
+    """A home that exists. `clock` is the instant that the deployment's clock began at, if it was set; `settings` are
+    variables of the compose file that have another value here than their default there."""
 
     path: Path
     deployment: str
     clock: datetime | None
     ports: Mapping[str, int]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -45,11 +47,13 @@ class Home:
             raise Fault(f"there is no stack in {path}; `parindex up` makes one") from None
         except (OSError, ValueError) as error:
             raise Fault(f"cannot read {path / 'home.json'}: {error}") from error
-        clock = body["clock"]
-        return cls(path, body["deployment"], None if clock is None else datetime.fromisoformat(clock), body["ports"])
+        clock = None if body["clock"] is None else datetime.fromisoformat(body["clock"])
+        return cls(path, body["deployment"], clock, body["ports"], body.get("settings", {}))
 
     @classmethod
-    def make(cls, path: Path, deployment: str, clock: datetime | None) -> Self:
+    def make(
+        cls, path: Path, deployment: str, clock: datetime | None, settings: Mapping[str, str] | None = None
+    ) -> Self:
         """A new home with free ports. Raises Fault if the name is none, or may not have a clock of its own."""
         if not _NAME.fullmatch(deployment):
             raise Fault(f"{deployment!r} is no name of a deployment; take one like parindex.example")
@@ -61,7 +65,7 @@ class Home:
         path.chmod(0o711)  # PostgreSQL runs as another user when root starts the stack
         for name in ("secrets", "logs"):
             (path / name).mkdir(mode=0o700, exist_ok=True)
-        home = cls(path, deployment, clock, {})
+        home = cls(path, deployment, clock, {}, dict(settings or {}))
         return home.with_free_ports()
 
     def with_free_ports(self) -> Self:
@@ -78,6 +82,11 @@ class Home:
         body = asdict(self) | {"clock": None if self.clock is None else self.clock.isoformat()}
         del body["path"]
         write_private(self.path / "home.json", json.dumps(body, indent=1) + "\n")
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What fills the `${…}` of the compose file."""
+        return {**self.settings, "PARINDEX_DEPLOYMENT": self.deployment}
 
     @property
     def secrets(self) -> Path:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from deploy.local.record import Record, State
 from deploy.local.supervisor import NAMES
 from shared.access import Role, mint
 
-START: Final = 120.0  # seconds that a start may take on a slow machine
+START: Final = 240.0  # seconds that a start may take on a slow machine
 STOP: Final = 60.0  # seconds that an orderly end may take before the supervisor is killed
 POLL: Final = 0.1
 
@@ -109,7 +109,7 @@ class Stack:
         self, sub: str, roles: Iterable[Role], agency: str | None = None, ttl: timedelta = timedelta(hours=8)
     ) -> str:
         """A token of the local issuer, which the services of this stack accept."""
-        environment = compose.read({"PARINDEX_DEPLOYMENT": self.home.deployment})["submission"].environment
+        environment = compose.read(self.home.variables)["submission"].environment
         return mint(
             self.home.secrets / "issuer.jwk",
             issuer=environment["PARINDEX_ISSUER"],
@@ -178,15 +178,17 @@ def start(
     *,
     deployment: str | None = None,
     clock: datetime | None = None,
+    settings: Mapping[str, str] | None = None,
     only: Sequence[str] = NAMES,
     progress: Progress = _silent,
 ) -> Stack:
     """Have the stack up, and return when all its parts are ready. Raises Fault with the cause if one cannot start.
 
     `clock`: for a new home of a deployment that ends in `.demo` or `.test`, the instant that its clock begins at.
+    `settings`: for a new home, variables of the compose file such as `PARINDEX_ARCHIVE_INTERVAL`.
     """
     names = _chosen(only)
-    home = _home(path.absolute(), deployment, clock)
+    home = _home(path.absolute(), deployment, clock, settings)
     record = Stack(home).record
     if record is None:
         lists = [jars.KAFKA] * ("kafka" in names) + [jars.ZIPKIN] * ("zipkin" in names)
@@ -211,9 +213,11 @@ def _chosen(only: Sequence[str]) -> list[str]:
     return [name for name in NAMES if name in chosen]
 
 
-def _home(path: Path, deployment: str | None, clock: datetime | None) -> Home:
+def _home(
+    path: Path, deployment: str | None, clock: datetime | None, settings: Mapping[str, str] | None = None
+) -> Home:
     if not (path / "home.json").exists():
-        return Home.make(path, deployment or DEFAULT_DEPLOYMENT, clock)
+        return Home.make(path, deployment or DEFAULT_DEPLOYMENT, clock, settings)
     home = Home.load(path)
     if deployment not in {None, home.deployment}:
         raise Fault(f"the stack in {path} is {home.deployment}, not {deployment}; choose another --home")

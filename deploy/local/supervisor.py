@@ -25,7 +25,7 @@ NAMES: Final = ("postgres", "kafka", "s3", "zipkin", "traces", *SERVICES)
 STOP_ORDER: Final = (SERVICES, ("zipkin", "traces", "kafka", "s3"), ("postgres",))
 POLL: Final = 0.15  # seconds between two questions whether a part is ready
 ANSWER: Final = 10.0  # seconds that one such question may take
-START: Final = 60.0  # seconds from its first start in which a part must be ready
+START: Final = 150.0  # seconds from its first start in which a part must be ready
 FIRST_PAUSE: Final = 0.1  # seconds before a restart, doubled up to LAST_PAUSE while the part does not stay up
 LAST_PAUSE: Final = 5.0
 STEADY: Final = 10.0  # seconds of being up after which the pause begins small again
@@ -34,7 +34,7 @@ MAX_LOG: Final = 16 * 1024 * 1024  # bytes after which a start begins a new log 
 
 def parts(home: Home, names: Sequence[str]) -> list[Part]:
     """The parts of these names, as the compose file has them."""
-    containers = compose.read({"PARINDEX_DEPLOYMENT": home.deployment})
+    containers = compose.read(home.variables)
     every = [
         postgres.part(home, containers["postgres"]),
         kafka.part(home, containers["kafka"]),

@@ -1,8 +1,9 @@
 """The audit: everything in an exported archive verified, then every published result computed again and compared."""
 
+import gc
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import orjson
@@ -37,7 +38,8 @@ def audit(
     Everything in the folder is verified, and every period that is published there is computed again; with `period` it
     must be among them. Nothing but the folder is read. Raises AuditError.
     """
-    return _Audit(archive, policy, progress).run(period)
+    with _uncollected():
+        return _Audit(archive, policy, progress).run(period)
 
 
 def opened_logs(archive: ArchiveReader, registers: Policy) -> tuple[Policy, Verdict]:
@@ -74,9 +76,10 @@ class _Fold:
         """Fold the entries of a bundle that ends before position `stop`."""
         while self._waiting and self.failure is None:
             size = self._waiting[0]
-            self._advance([entry for entry in entries if entry.position < size])
             if size > stop:
+                self._advance(entries)
                 return
+            self._advance([entry for entry in entries if entry.position < size])
             self.kept[self._waiting.pop(0)] = self._folded
             entries = [entry for entry in entries if entry.position >= size]
 
@@ -285,6 +288,18 @@ class _Audit:
                 message = f"{place}: {stated.get(place)} is published, {found.get(place)} computed again"
                 self.report.find_entry("figure-differs", entry, message)
         self.report.counts[Check.FIGURES] += len(stated)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles: an audit makes none, and each search goes through every object that it keeps."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _NotRecomputed(Exception):

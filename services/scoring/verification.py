@@ -3,17 +3,21 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Final
+
+import orjson
 
 from services.scoring.findings import Check, Report
 from shared.archive import ArchiveError, ArchiveReader, CheckpointFile
-from shared.events import MAX_DATA, MAX_HEADER, Entry, canonical, catalogue, register, type_tag
+from shared.events import MAX_DATA, MAX_HEADER, Entry, Event, canonical, catalogue, data_hash, register, type_tag
 from shared.tlog.checkpoint import Checkpoint, CheckpointError, Policy, open_checkpoint, unverified_checkpoint
 from shared.tlog.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash
 from shared.tlog.note import NoteError, VerificationKey, open_note
 from shared.tlog.tiles import (
     CHECKPOINT,
     WIDTH,
+    Datum,
     Edge,
     Part,
     Tile,
@@ -43,6 +47,7 @@ _FORMS: Final = {
 REQUIRED: Final = tuple(_FORMS)
 """The attributes that every header has; `seen` and `traceparent` may be there too, and no other."""
 _FORM: Final = re.compile(" ".join(_FORMS.values()))
+_VALUES: Final = itemgetter(*REQUIRED)
 _NAME: Final = "(?=[a-z0-9-]{1,48}(?:[/@]|$))[a-z0-9]+(?:-[a-z0-9]+)*"
 _SUBJECT: Final = re.compile(f"{_NAME}(?:/{_NAME})*")
 _SEEN: Final = re.compile(f"(?:(?:^| ){_NAME}/{_NAME}@(?:0|[1-9][0-9]{{0,18}}))+")
@@ -204,83 +209,84 @@ class Verification:
 
     def _entries(self, part: Part, rows: Sequence[bytes], lines: Sequence[bytes] | None) -> Iterator[Entry]:
         counts, file = self._report.counts, f"{self.log}/{entries_path(*part)}"
-        for number, row in enumerate(rows):
-            position = part.start + number
-            datum, entry = None, Entry(self.log, position, row, None, None)
-            if lines is not None:
-                try:
-                    datum = read_data_line(lines[number])
-                except TileError as error:
-                    self._report.find_entry("data-malformed", entry, str(error))
-                else:
-                    entry = Entry(self.log, position, row, datum.salt, datum.data)
-            if not self._header_holds(entry, file):
+        for position, row in enumerate(rows, start=part.start):
+            datum = None if lines is None else self._datum(position, lines[position - part.start])
+            salt, data, state = (None, None, None) if datum is None else datum
+            entry = Entry(self.log, position, row, salt, data)
+            faults = self._faults(entry)
+            if faults:
+                for name, message in faults:
+                    self._report.find(name, file, message, position)
                 self._break(position)
                 continue
             counts[Check.HEADERS] += 1
-            if datum is None:
-                self._break(position)
-            elif datum.data is None:
-                self._without_data(entry, datum.state)
-            elif not entry.data_holds() or len(datum.data) > MAX_DATA:
+            if salt is None or data is None:
+                self._without_data(entry, state)
+            elif data_hash(salt, data) != entry.header["datahash"] or len(data) > MAX_DATA:
                 self._report.find_entry("data-differs", entry, "its data are not what its header commits to")
                 self._break(position)
             else:
                 counts[Check.DATA] += 1
-                if not catalogue()[entry.type].erasable:
+                if not self._types[entry.header["type"]].erasable:
                     yield entry
 
-    def _without_data(self, entry: Entry, state: str) -> None:
-        kind, file = catalogue()[entry.type], self._report.data_file(entry.log, entry.position)
-        self._report.counts[Check(state)] += 1
+    def _datum(self, position: int, line: bytes) -> Datum | None:
+        try:
+            return read_data_line(line)
+        except TileError as error:
+            file = self._report.data_file(self.log, position)
+            self._report.find("data-malformed", file, str(error), position)
+            return None
+
+    def _without_data(self, entry: Entry, state: str | None) -> None:
+        """An entry whose data cannot be read (no state), are erased or are withheld."""
+        kind, file = self._types[entry.type], self._report.data_file(entry.log, entry.position)
+        if state is not None:
+            self._report.counts[Check(state)] += 1
         if state == "erased":
             self._report.erased.append(f"{file} @{entry.position} {entry.type}")
             if not kind.erasable:
                 self._report.find_entry("erased-not-erasable", entry, f"{entry.type} cannot be erased")
-        elif kind.public:
+        elif state == "withheld" and kind.public:
             self.withheld.append(entry)
         if kind.public and not kind.erasable:
             self._break(entry.position)
 
-    def _header_holds(self, entry: Entry, file: str) -> bool:
-        faults = list(self._faults(entry))
-        for name, message in faults:
-            self._report.find(name, file, message, entry.position)
-        return not faults
-
-    def _faults(self, entry: Entry) -> Iterator[tuple[str, str]]:
-        """What is wrong with a header, if anything; the next ones of its log and stream must follow it."""
+    def _faults(self, entry: Entry) -> list[tuple[str, str]]:
+        """What is wrong with a header; the next ones of its log and stream must follow it."""
         try:
-            header = entry.header
-            form = " ".join([header[name] for name in REQUIRED])
+            header = orjson.loads(entry.leaf)
+            values = _VALUES(header)
+            form = " ".join(values)
         except (ValueError, KeyError, TypeError) as error:
-            yield "header-malformed", f"it is no header ({type(error).__name__}: {error})"
-            return
-        if not (_FORM.fullmatch(form) and self._named_well(header)):
-            yield "header-malformed", "an attribute is unknown or does not have its form"
-            return
+            return [("header-malformed", f"it is no header ({type(error).__name__}: {error})")]
+        vars(entry)["header"] = header  # what its property would read again
+        *_, position, source, _, subject, time, kind, version = values
+        if not (_FORM.fullmatch(form) and self._is_well_formed(header, subject, time)):
+            return [("header-malformed", "an attribute is unknown or does not have its form")]
+        faults: list[tuple[str, str]] = []
         if len(entry.leaf) > MAX_HEADER or canonical(header) != entry.leaf:
-            yield "header-not-canonical", "it is not written as RFC 8785 says, in at most 4 KiB"
-        if header["source"] != self._key.name:
-            yield "source-differs", f"an entry of {header['source']}"
-        if header["position"] != str(entry.position):
-            yield "position-differs", f"it says position {header['position']}"
-        if header["type"] not in self._types:
-            yield "type-unknown", f"{header['type']} is no type of this log"
-        if header["time"] < self._time:
-            yield "time-backwards", f"{header['time']} after {self._time}"
-        subject, version = header["subject"], int(header["version"])
-        expected = self._streams.get(subject, version - 1 if self._resumed else 0) + 1
-        if version != expected:
-            yield "version-differs", f"version {version} of {subject} instead of {expected}"
-        self._time, self._streams[subject] = header["time"], version
+            faults.append(("header-not-canonical", "it is not written as RFC 8785 says, in at most 4 KiB"))
+        if source != self._key.name:
+            faults.append(("source-differs", f"an entry of {source}"))
+        if position != str(entry.position):
+            faults.append(("position-differs", f"it says position {position}"))
+        if kind not in self._types:
+            faults.append(("type-unknown", f"{kind} is no type of this log"))
+        if time < self._time:
+            faults.append(("time-backwards", f"{time} after {self._time}"))
+        expected = self._streams.get(subject, int(version) - 1 if self._resumed else 0) + 1
+        if version != str(expected):
+            faults.append(("version-differs", f"version {version} of {subject} instead of {expected}"))
+        self._time, self._streams[subject] = time, int(version)
+        return faults
 
-    def _named_well(self, header: Mapping[str, str]) -> bool:
+    def _is_well_formed(self, header: Mapping[str, str], subject: str, time: str) -> bool:
         """Whether the attributes that are seldom new, or seldom there, have their forms."""
         try:
-            if header["time"] != self._time:
-                datetime.fromisoformat(header["time"])
-            if header["subject"] not in self._streams and not _SUBJECT.fullmatch(header["subject"]):
+            if time != self._time:
+                datetime.fromisoformat(time)
+            if subject not in self._streams and not _SUBJECT.fullmatch(subject):
                 return False
             if len(header) == len(REQUIRED):
                 return True
@@ -297,9 +303,12 @@ def _seen_well(seen: str) -> bool:
     return _SEEN.fullmatch(seen) is not None and logs == sorted(set(logs))
 
 
-def _types_of(log: str) -> frozenset[str]:
-    """The types that a log may hold."""
+def _types_of(log: str) -> dict[str, type[Event]]:
+    """The types that a log may hold, by their tags."""
     service, _, name = log.partition("/")
     of_registers = {type_tag(event, service) for event in register.EVENTS}
-    own = {tag for tag in catalogue() if tag.startswith(f"{service}.")}
-    return frozenset(of_registers if name == "register" else own - of_registers)
+    return {
+        tag: event
+        for tag, event in catalogue().items()
+        if tag.startswith(f"{service}.") and (tag in of_registers) == (name == "register")
+    }

@@ -5,9 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.events import Event, Id, Points, Sha256
-from shared.rubric import Card
-
+from shared.events import Event, Id, Sha256
+from shared.rubric import Card, Points
 
 Actor = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
@@ -22,7 +21,10 @@ class Head(BaseModel):
 
 
 class Row(BaseModel):
-    """A line of the published table. `rank` is absent where the group or agency is not ranked."""
+    """A line of the published table. `rank` is absent where the group or agency is not ranked.
+
+    `total` and `parts` have the digits that the rubric rounds to (`58.50`), as on the card.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -11,9 +11,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from deploy.local.stack import Stack
 from shared import telemetry
 from shared.bus import Bus
 from shared.objects import Bucket, Objects
+from tests.conftest import Database
 from tests.shared.local_app import settings_in
 from tests.shared.source import Source
 
@@ -43,21 +45,8 @@ async def objects(stack: S3Stack) -> AsyncIterator[Objects]:
         yield store
 
 
-class KafkaStack(Protocol):
-    """Of the local stack, where its broker is."""
-
-    kafka: str
-
-
-class ServiceDatabase(Protocol):
-    """A database with the schema of a service."""
-
-    url: str
-    admin_url: str
-
-
 @pytest_asyncio.fixture
-async def engine(database: ServiceDatabase) -> AsyncIterator[AsyncEngine]:
+async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
     """Connections of the service's own role."""
     engine = create_async_engine(database.url, pool_size=20)
     yield engine
@@ -65,7 +54,7 @@ async def engine(database: ServiceDatabase) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-def bus(stack: KafkaStack) -> Bus:
+def bus(stack: Stack) -> Bus:
     """The real broker with topics of this test's own."""
     return Bus(stack.kafka, f"t{secrets.token_hex(6)}")
 

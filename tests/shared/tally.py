@@ -30,9 +30,9 @@ class Tally:
     async def apply(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
         """Add the entries to the log's chain."""
         self.hindrance(log, entries)
-        query = text("SELECT count, chain FROM tally WHERE log = :log")
+        query = text("SELECT count AS entries, chain FROM tally WHERE log = :log")
         row = (await connection.execute(query, {"log": log})).one_or_none()
-        count, chain = (0, b"") if row is None else (row.count, row.chain)
+        count, chain = (0, b"") if row is None else (row.entries, row.chain)
         upsert = text("""
             INSERT INTO tally VALUES (:log, :count, :chain)
             ON CONFLICT (log) DO UPDATE SET count = excluded.count, chain = excluded.chain

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Protocol
 
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
@@ -14,13 +13,8 @@ from shared.bus import CheckpointRecord
 from shared.events import Entry
 from shared.tlog.checkpoint import Checkpoint, open_checkpoint
 from shared.tlog.merkle import leaf_hash, root
+from tests.conftest import Database
 from tests.shared.source import DEPLOYMENT, OTHER, REGISTER, YEAR, Source, running, until
-
-
-class Database(Protocol):
-    """A database with the schema of a service."""
-
-    admin_url: str
 
 
 async def relayed_whole(source: Source, log: str = YEAR) -> bool:

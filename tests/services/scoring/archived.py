@@ -104,7 +104,7 @@ class Chronicle:
         *,
         actor: str = OFFICER,
         seen: Mapping[str, int] | None = None,
-        **header: str,
+        header: Mapping[str, str] | None = None,
     ) -> Entry:
         """The next entry of a log; `header` replaces attributes."""
         if self._alter is not None:
@@ -128,7 +128,7 @@ class Chronicle:
         }
         if seen is not None:
             attributes["seen"] = " ".join(f"{name}@{size}" for name, size in sorted(seen.items()))
-        entry = Entry(log, len(entries), canonical({**attributes, **header}), salt, data)
+        entry = Entry(log, len(entries), canonical({**attributes, **(header or {})}), salt, data)
         entries.append(entry)
         return entry
 

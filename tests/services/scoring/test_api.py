@@ -66,7 +66,7 @@ async def test_the_live_table_names_its_rows_and_heads(scoring: Scoring) -> None
     await scoring.follow(story)
     answer = (await get(scoring, f"{LIVE}/table", Role.OFFICER)).json()
     rows = [(row["rank"], row["agency"], row["total"], row["self_assessed"]) for row in answer["rows"]]
-    assert rows == [(1, "a-01", "17.5", "8.25"), (2, "a-02", "14.75", "8.75")]
+    assert rows == [(1, "a-01", "17.50", "8.25"), (2, "a-02", "14.75", "8.75")]
     totals = [(row["appraised"], row["appraised_open"], row["survey"], row["survey_open"]) for row in answer["rows"]]
     assert totals == [("9.00", 0, "8.50", 0), ("9.25", 0, "5.50", 0)]
     assert answer["heads"] == {log: head.model_dump() for log, head in story.heads.items()}
@@ -97,7 +97,7 @@ async def test_who_waits_for_a_later_table_gets_it_as_it_comes(scoring: Scoring)
     for callback in scoring.service.follower.applied:
         callback("appraisal/2024-year")
     answer = (await waiting).json()
-    assert (answer["version"], answer["rows"][0]["total"]) == (version + 1, "15")
+    assert (answer["version"], answer["rows"][0]["total"]) == (version + 1, "15.00")
 
 
 @pytest.mark.parametrize("role", [Role.AGENCY, Role.APPRAISER, Role.MONITOR, Role.OPS, Role.SURVEY_OFFICER])
@@ -187,7 +187,7 @@ async def test_a_consolidation_is_the_replay_at_the_finalised_heads(scoring: Sco
     result = replay(story.logs, story.heads)
     assert body["digest"] == result.digest
     assert body["heads"] == {log: head.model_dump() for log, head in story.heads.items()}
-    assert [row["total"] for row in body["table"]] == ["17.5", "14.75"]
+    assert [row["total"] for row in body["table"]] == ["17.50", "14.75"]
     assert (body["by"], body["approved"]) == (scoring.actor("officer"), None)
 
 
@@ -266,7 +266,7 @@ async def test_everyone_may_read_the_published_index(scoring: Scoring) -> None:
     story = await published(scoring)
     body = (await get(scoring, f"/published/{PERIOD}")).json()
     assert [(row["rank"], row["name_vi"], row["total"]) for row in body["table"]] == [
-        (1, "Cơ quan a-01", "17.5"), (2, "Cơ quan a-02", "14.75")
+        (1, "Cơ quan a-01", "17.50"), (2, "Cơ quan a-02", "14.75")
     ]  # fmt: skip
     assert set(body["heads"]) == {*story.logs, SCORING}
     assert (body["decision"], body["dated"], body["withheld"]) == ("5691/QĐ-UBND", "2025-01-15", 0)

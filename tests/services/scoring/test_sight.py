@@ -133,8 +133,8 @@ def published(policies: dict[str, str]) -> tuple[list[dict[str, Any]], int]:
 
 def test_the_publication_policy_narrows_the_published_table() -> None:
     rows, _ = published({"a-01": "totals-only"})
-    assert (rows[0]["total"], rows[0]["parts"], rows[0]["self_assessed"]) == ("17.5", "withheld", "withheld")
-    assert (rows[1]["publication"], rows[1]["parts"]["survey"]) == ("everything", "5.5")
+    assert (rows[0]["total"], rows[0]["parts"], rows[0]["self_assessed"]) == ("17.50", "withheld", "withheld")
+    assert (rows[1]["publication"], rows[1]["parts"]["survey"]) == ("everything", "5.50")
 
 
 def test_an_agency_of_which_nothing_is_published_has_no_row() -> None:

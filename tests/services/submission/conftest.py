@@ -1,8 +1,8 @@
-"""The submission service on the real local stack, with a database, buckets and topics of each test's own."""
+"""The submission service: that of the running stack, or one of a test's own that it may stop and start again."""
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,19 +23,25 @@ from tests.shared.local_app import AUDIENCE, ISSUER, settings_in
 
 
 class Stack(Protocol):
-    """Of the local stack, where broker and object store are."""
+    """The local stack: where its parts are, and its issuer's tokens."""
 
-    kafka: str
-    s3_endpoint: str
-    s3_access_key: str
-    s3_secret_key: str
+    @property
+    def kafka(self) -> str: ...
+    @property
+    def s3_endpoint(self) -> str: ...
+    @property
+    def s3_access_key(self) -> str: ...
+    @property
+    def s3_secret_key(self) -> str: ...
+    @property
+    def services(self) -> dict[str, str]: ...
+    def token(self, sub: str, roles: Iterable[Role], agency: str | None = None) -> str: ...
 
 
 class ServiceDatabase(Protocol):
     """A database with the schema of a service."""
 
     url: str
-    admin_url: str
 
 
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
@@ -47,44 +53,60 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20) -> No
 
 @dataclass
 class Office:
-    """The running service as callers of one kind or another see it."""
+    """A running service with a period and two agencies of the test's own, as callers of one kind or another see it."""
 
     client: httpx.AsyncClient
-    settings: Settings
-    folder: Path
+    token: Callable[[Role, str | None], str]
+    bus: Bus
+    store: Objects
+    period: str
+    agency: str
+    other: str
 
     @property
-    def bus(self) -> Bus:
-        return Bus(self.settings.kafka, self.settings.kafka_prefix)
+    def own(self) -> str:
+        """The path of the first agency."""
+        return f"/periods/{self.period}/agencies/{self.agency}"
 
     async def call(
-        self, role: Role, method: str, path: str, body: Any = None, agency: str | None = "a-01", **headers: str
+        self, role: Role, method: str, path: str, body: Any = None, agency: str | None = "", **headers: str
     ) -> httpx.Response:
-        token = mint(
-            self.folder / "issuer.jwk", issuer=ISSUER, audience=AUDIENCE, sub=f"a-{role}", roles=[role], agency=agency
-        )
+        """Ask as one who has this role, for the first agency unless another or none is named."""
+        token = self.token(role, self.agency if agency == "" else agency)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.client.request(method, path, json=body, headers={"Authorization": f"Bearer {token}", **named})
 
-    async def until_ready(self) -> None:
-        """Wait until the register has its first two entries, so that periods can be opened."""
-
-        async def ready() -> bool:
-            logs = (await self.client.get("/health/progress")).json()["logs"]
-            return bool(logs) and logs[0]["size"] >= 2
-
-        await until(ready)
-
-    async def open_period(self, **changes: Any) -> None:
-        body = opening(**changes).model_dump(mode="json", by_alias=True)
-        answer = await self.call(Role.OFFICER, "POST", "/periods", body, agency=None)
-        assert answer.status_code == 201, answer.text
+    async def open_period(self, **changes: Any) -> httpx.Response:
+        """The answer to opening the period."""
+        asked = opening(self.agency, self.other, **{"period": self.period, **changes})
+        body = asked.model_dump(mode="json", by_alias=True)
+        return await self.call(Role.OFFICER, "POST", "/periods", body, agency=None)
 
 
-def office_settings(stack: Stack, database: ServiceDatabase, folder: Path) -> Settings:
-    """Settings with names of this test's own."""
+@pytest_asyncio.fixture
+async def office(stack: Stack) -> AsyncIterator[Office]:
+    """The service of the running stack."""
+    mark = secrets.token_hex(4)
+    keys = (stack.s3_access_key, stack.s3_secret_key)
+    async with (
+        httpx.AsyncClient(base_url=stack.services["submission"], timeout=20) as client,
+        Objects(stack.s3_endpoint, *keys) as store,
+    ):
+        yield Office(
+            client,
+            lambda role, agency: stack.token(f"a-{role}", [role], agency),
+            Bus(stack.kafka, "parindex"),
+            store,
+            f"p-{mark}",
+            f"a-{mark}-01",
+            f"a-{mark}-02",
+        )
+
+
+async def own_settings(stack: Stack, database: ServiceDatabase, folder: Path) -> Settings:
+    """Settings of a service with database, buckets and topics of its own."""
     prefix = f"t{secrets.token_hex(6)}"
-    return settings_in(
+    settings = settings_in(
         folder,
         database_url=database.url,
         kafka=stack.kafka,
@@ -94,29 +116,31 @@ def office_settings(stack: Stack, database: ServiceDatabase, folder: Path) -> Se
         s3_secret_key=stack.s3_secret_key,
         s3_prefix=prefix,
     )
+    async with _store(settings) as store:
+        await prepare(store)
+    return settings
 
 
-def objects_of(settings: Settings) -> Objects:
+def _store(settings: Settings) -> Objects:
     return Objects(settings.s3_endpoint, settings.s3_access_key, settings.s3_secret_key, settings.s3_prefix)
 
 
 @asynccontextmanager
 async def running(settings: Settings, folder: Path) -> AsyncIterator[Office]:
-    """The service from start to stop."""
+    """A service in this process, from start to stop."""
+
+    def token(role: Role, agency: str | None) -> str:
+        issuer = folder / "issuer.jwk"
+        return mint(issuer, issuer=ISSUER, audience=AUDIENCE, sub=f"a-{role}", roles=[role], agency=agency)
+
     app = create(settings)
-    async with LifespanManager(app, startup_timeout=30, shutdown_timeout=30):
+    async with LifespanManager(app, startup_timeout=30, shutdown_timeout=30), _store(settings) as store:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://submission") as client:
-            office = Office(client, settings, folder)
-            await office.until_ready()
-            yield office
 
+            async def ready() -> bool:
+                return (await client.get("/health/ready")).status_code == 200
 
-@pytest_asyncio.fixture
-async def office(stack: Stack, database: ServiceDatabase, tmp_path: Path) -> AsyncIterator[Office]:
-    """The running service, no period open."""
-    settings = office_settings(stack, database, tmp_path)
-    async with objects_of(settings) as store:
-        await prepare(store)
-    async with running(settings, tmp_path) as office:
-        yield office
+            await until(ready)
+            bus = Bus(settings.kafka, settings.kafka_prefix)
+            yield Office(client, token, bus, store, "2024-year", "a-01", "a-02")

@@ -53,7 +53,7 @@ LAST = datetime.fromisoformat("2024-12-05T00:00+07:00")
 EARLY = datetime.fromisoformat("2024-11-20T09:00+07:00")
 
 
-def opening(**changes: object) -> PeriodOpening:
+def opening(first: str = "a-01", second: str = "a-02", **changes: object) -> PeriodOpening:
     """Two agencies under the small rubric, the self-assessment due on 30 November, tolerated to 5 December."""
     body: dict[str, object] = {
         "period": "2024-year",
@@ -71,8 +71,8 @@ def opening(**changes: object) -> PeriodOpening:
                 "name": {"vi": "Cơ quan Trung ương"},
                 "rubric": "small",
                 "agencies": [
-                    {"id": "a-01", "name": {"vi": "Bảo hiểm xã hội", "en": "Social Insurance"}},
-                    {"id": "a-02", "name": {"vi": "Cục Thuế"}, "publication": "totals-only"},
+                    {"id": first, "name": {"vi": "Bảo hiểm xã hội", "en": "Social Insurance"}},
+                    {"id": second, "name": {"vi": "Cục Thuế"}, "publication": "totals-only"},
                 ],
             }
         ],

@@ -1,11 +1,13 @@
 """How the CloudEvents of agencies' systems are read."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.submission import desk
+from services.submission import api, desk
 from services.submission.intake import MAX_MESSAGE, TYPES, from_kafka, parse, structured, understand
 from shared.decider import Rejected
 
@@ -105,3 +107,10 @@ def test_an_approval_cannot_be_asked_for() -> None:
 def test_data_that_are_not_as_documented_name_the_field(data: Any, field: str) -> None:
     refused = refusal({**DECLARE, "data": data})
     assert (refused.code, refused.field) == ("body-invalid", field)
+
+
+def test_the_readme_lists_every_code_and_every_type() -> None:
+    text = Path(api.__file__).with_name("README.md").read_text(encoding="utf-8")
+    codes = text.partition("Codes, besides those")[2].partition("Inside `errors`")[0]
+    assert re.findall(r"`([a-z-]+)`", codes) == sorted(api.PROBLEMS)
+    assert re.findall(r"`(parindex\.intake\.[a-z-]+\.v1)`", text) == list(TYPES)

@@ -1,0 +1,329 @@
+"""An office: the people of one period, who play it over HTTP with their own tokens."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+from deploy.client import Client, Refused
+from deploy.local import clock
+from deploy.local.home import SERVICES
+from deploy.local.stack import Stack
+from shared.access import Role
+from shared.rubric import Agency, AgencyGroup, Label, Mode, PeriodFile, PeriodOpening, Rubric, load_rubric, opening
+from tests.conftest import ROOT
+
+T = TypeVar("T")
+SECONDS: Final = 30.0
+"""How long another service may take to apply, or the archive to hold, what was accepted."""
+PAUSE: Final = 0.1
+LATER: Final = frozenset(
+    {
+        "agency-unknown",
+        "appraisal-not-open",
+        "declaration-changed",
+        "group-unknown",
+        "log-incomplete",
+        "log-unknown",
+        "nothing-declared",
+        "nothing-remaining",
+        "period-unknown",
+        "result-outdated",
+    }
+)
+"""Refusals of a service that may not have applied yet what another has accepted."""
+MEMBERS: Final = 3
+RUBRICS: Final = ROOT / "deploy" / "rubrics"
+
+
+def rubric(path: Path) -> Rubric:
+    """The rubric of a file."""
+    return load_rubric(path.read_text(encoding="utf-8"))
+
+
+async def until(holds: Callable[[], Awaitable[T]], seconds: float = SECONDS) -> T:
+    """What it gives once that is true of anything; fails after so many seconds."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not (found := await holds()):
+        assert loop.time() < end, f"still not so after {seconds:g} s"
+        await asyncio.sleep(PAUSE)
+    return found
+
+
+async def patient(work: Callable[[], Awaitable[T]], passing: Callable[[Refused], bool]) -> T:
+    """What the work gives once it is no more refused for a passing reason; the last refusal after `SECONDS`."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + SECONDS
+    while True:
+        try:
+            return await work()
+        except Refused as refused:
+            if not passing(refused) or loop.time() > end:
+                raise
+        await asyncio.sleep(PAUSE)
+
+
+def not_applied_yet(refused: Refused) -> bool:
+    """Whether a later moment alone may mend it: a service is behind, or the archive."""
+    if refused.code == "obstacles-remain":
+        return {error["code"] for error in refused.problem["errors"]} == {"heads-not-archived"}
+    return refused.code in LATER
+
+
+class Office:
+    """Everyone who takes part in the period of `opening`. Each call is one step that a person takes.
+
+    Subjects are unlike those of any other period, so that no role or seat of another one counts here.
+    """
+
+    def __init__(self, stack: Stack, opening: PeriodOpening) -> None:
+        self.stack, self.opening, self.period = stack, opening, opening.period
+        self.groups = {agency.id: group for group in opening.groups for agency in group.agencies}
+        self._clients: dict[str, Client] = {}
+        self._open = AsyncExitStack()
+
+    @classmethod
+    async def plan(
+        cls, stack: Stack, story: str, *groups: tuple[str, Rubric, Sequence[Agency]], **changes: Any
+    ) -> Self:
+        """A period of its own for a story, not open yet: its step of self-assessment ends in a week.
+
+        `groups` are (id, rubric, agencies); `changes` replace fields of the period's file.
+        """
+        now = await clock.now(stack.owner_url("submission"))
+        file = {
+            "period": f"{story}-{secrets.token_hex(3)}",
+            "kind": "year",
+            "name": Label(vi=f"Kỳ {story}", en=f"Period {story}"),
+            "span": {"from": "2024-01-01", "to": "2024-12-31"},
+            "deadlines": {"self-assessment": {"due": now + timedelta(days=7)}},
+            "explanation_days": 5,
+            "appraised_points_visible_from": now + timedelta(days=30),
+            "retain_until": (now + timedelta(days=60)).date(),
+            "council": {"members": MEMBERS},
+            "groups": [
+                AgencyGroup(id=name, name=Label(vi=name, en=name), rubric=each.id, agencies=tuple(agencies))
+                for name, each, agencies in groups
+            ],
+        }
+        rubrics = {each.id: each for _, each, _ in groups}
+        return cls(stack, opening(PeriodFile.model_validate({**file, **changes}), rubrics))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+    def subject(self, role: str) -> str:
+        """A person of this period, as a token's `sub`."""
+        return f"{self.period}-{role}"
+
+    async def by(self, role: Role | None, agency: str | None = None, name: str = "") -> Client:
+        """The client of who has that role (and agency); of someone without a token for None."""
+        subject = "" if role is None else self.subject(name or f"{role}-{agency or ''}")
+        if subject not in self._clients:
+            token = None if role is None else self.stack.token(subject, [role], agency)
+            self._clients[subject] = await self._open.enter_async_context(Client(self.stack.services, token))
+        return self._clients[subject]
+
+    def here(self, agency: str = "", rest: str = "") -> str:
+        """The period's path at every service, or an agency's."""
+        return f"/periods/{self.period}" + (f"/agencies/{agency}" if agency else "") + rest
+
+    async def open(self) -> None:
+        """Open the period, seat a council and assign one appraiser to every field."""
+        officer = await self.by(Role.OFFICER)
+        await officer.post("submission", "/periods", self.opening.model_dump(mode="json", by_alias=True))
+        council = [self.subject("chair"), *(self.subject(f"member-{number}") for number in range(1, MEMBERS))]
+        await self._later(
+            officer.post, "appraisal", self.here(rest="/council"), {"chair": council[0], "members": council}
+        )
+        for group in self.opening.groups:
+            fields = [field.code for field in self.opening.rubric_of(group.id).fields]
+            body = {"subject": self.subject("appraiser-"), "group": group.id, "fields": fields}
+            await self._later(officer.post, "appraisal", self.here(rest="/appraisers"), body)
+        # the table knows every agency: scoring has applied the opening
+        await self._later(officer.get, "scoring", self.here(rest="/table"))
+
+    async def declare(self, agency: str, item: str, data: str) -> dict[str, Any]:
+        """Declare one item's data."""
+        clerk = await self.by(Role.AGENCY, agency)
+        answer: dict[str, Any] = await clerk.put("submission", self.here(agency, f"/items/{item}"), {"data": data})
+        return answer
+
+    async def explain(self, agency: str, item: str, text: str = "Theo sổ theo dõi của cơ quan.") -> None:
+        """Explain one item instead of giving evidence."""
+        clerk = await self.by(Role.AGENCY, agency)
+        await clerk.put("submission", self.here(agency, f"/items/{item}/explanation"), {"text": text})
+
+    async def submit(self, agency: str) -> None:
+        """The head approves what stands, and it is submitted."""
+        head, clerk = await self.by(Role.AGENCY_HEAD, agency), await self.by(Role.AGENCY, agency)
+        digest = {"digest": (await head.get("submission", self.here(agency)))["digest"]}
+        await head.post("submission", self.here(agency, "/approval"), digest)
+        await clerk.post("submission", self.here(agency, "/submission"), digest)
+
+    async def assess(self, agency: str, data: Mapping[str, str]) -> None:
+        """A whole self-assessment: each item declared and explained, approved and submitted."""
+        for item, value in data.items():
+            await self.declare(agency, item, value)
+            await self.explain(agency, item)
+        await self.submit(agency)
+
+    async def assess_all(self, table: Mapping[str, Mapping[str, str]]) -> None:
+        """All agencies of the table assess themselves at the same time; then the officer closes the step."""
+        async with asyncio.TaskGroup() as together:
+            for agency, data in table.items():
+                together.create_task(self.assess(agency, data))
+        officer = await self.by(Role.OFFICER)
+        await officer.post("submission", self.here(rest="/closing"))
+
+    async def recognise(self, agency: str, fields: Iterable[str] | None = None) -> None:
+        """The appraiser recognises the declared items of these fields, or of all that have one."""
+        appraiser = await self.by(Role.APPRAISER)
+        for field in self.fields_of(agency) if fields is None else fields:
+            body = {"field": field, "reason": "Phù hợp với tài liệu kiểm chứng."}
+            await self._later(appraiser.post, "appraisal", self.here(agency, "/recognitions"), body)
+
+    def fields_of(self, agency: str) -> list[str]:
+        """The fields that have a self-assessed item."""
+        fields = self.opening.rubric_of(self.groups[agency].id).fields
+        return [field.code for field in fields if any(leaf.mode is Mode.SELF_ASSESSED for leaf in field.leaves)]
+
+    async def correct(self, agency: str, item: str, data: str, code: str = "data-corrected") -> None:
+        """The appraiser sets an item's data."""
+        appraiser = await self.by(Role.APPRAISER)
+        body = {"data": data, "reason_code": code, "reason": "Theo tài liệu kiểm chứng."}
+        await self._later(appraiser.put, "appraisal", self.here(agency, f"/items/{item}/appraisal"), body)
+
+    async def adjust(self, agency: str, item: str, data: str) -> None:
+        """The council sets an item's data: two of its three members in favour."""
+        chair = await self.by(Role.COUNCIL_CHAIR, name="chair")
+        body = {
+            "data": data,
+            "resolution": "01/NQ-HĐTĐ",
+            "tally": {"members": MEMBERS, "in_favour": 2, "against": 1, "abstained": 0, "in_writing": 0},
+            "reason_code": "council-resolution",
+            "reason": "Hội đồng thống nhất theo hồ sơ.",
+        }
+        await self._later(chair.put, "appraisal", self.here(agency, f"/items/{item}/adjustment"), body)
+
+    async def study(self, agency: str, points: Mapping[str, str]) -> None:
+        """The survey officer enters an existing study's points by item."""
+        officer = await self.by(Role.SURVEY_OFFICER)
+        body = {
+            "points": dict(points),
+            "document": "1007/QĐ-UBND",
+            "dated": "2020-04-24",
+            "source": "Điều tra xã hội học của tỉnh",
+        }
+        await self._later(officer.put, "survey", self.here(rest=f"/studies/{agency}"), body)
+
+    async def campaign(self, name: str, group: str, lasts: timedelta) -> datetime:
+        """Open a campaign over a group from now on; when it closes."""
+        officer, now = await self.by(Role.SURVEY_OFFICER), await self.now()
+        body = {"campaign": name, "group": group, "opens": now.isoformat(), "closes": (now + lasts).isoformat()}
+        await self._later(officer.post, "survey", self.here(rest="/campaigns"), body)
+        return now + lasts
+
+    async def ballots(self, campaign: str, agency: str, form: str, filled: Sequence[Mapping[str, str | None]]) -> None:
+        """Invite a respondent for each filled form; each casts it."""
+        officer, anyone = await self.by(Role.SURVEY_OFFICER), await self.by(None)
+        path = self.here(rest=f"/campaigns/{campaign}/invitations")
+        issued = await officer.post("survey", path, {"agency": agency, "form": form, "count": len(filled)})
+        for token, answers in zip(issued["tokens"], filled, strict=True):
+            await anyone.post("survey", "/ballots", {"token": token, "answers": dict(answers)})
+
+    async def complete(self, campaign: str) -> None:
+        """Complete a campaign that has closed."""
+        officer = await self.by(Role.SURVEY_OFFICER)
+        path = self.here(rest=f"/campaigns/{campaign}/completion")
+        await patient(lambda: officer.post("survey", path), lambda refused: refused.code == "boxes-not-empty")
+
+    async def close(self, *agencies: str) -> None:
+        """The officer closes the appraisal of these agencies, or of all."""
+        officer = await self.by(Role.OFFICER)
+        for agency in agencies or self.groups:
+            await officer.post("appraisal", self.here(agency, "/closing"))
+
+    async def finalise(self) -> None:
+        """The officer declares the appraisal final once the appraisal knows that the survey is complete; scoring then
+        knows it too."""
+        officer = await self.by(Role.OFFICER)
+        path = self.here(rest="/finalisation")
+        await self.applied(await patient(lambda: officer.post("appraisal", path), _survey_is_on_its_way))
+
+    async def consolidate(self) -> dict[str, Any]:
+        """The officer consolidates the result once the archive holds its heads; the result."""
+        officer = await self.by(Role.OFFICER)
+        await self._later(officer.post, "scoring", self.here(rest="/consolidation"))
+        result: dict[str, Any] = await officer.get("scoring", self.here(rest="/consolidation"))
+        return result
+
+    async def approve(self, digest: str) -> None:
+        """Another person approves exactly that result."""
+        approver = await self.by(Role.APPROVER)
+        body = {"digest": digest, "decision": "12/QĐ-UBND", "dated": "2025-01-20"}
+        await approver.post("scoring", self.here(rest="/approval"), body)
+
+    async def publish(self) -> dict[str, Any]:
+        """The officer publishes the approved result once the archive holds the approval; what anyone then reads."""
+        officer = await self.by(Role.OFFICER)
+        await self._later(officer.post, "scoring", self.here(rest="/publication"))
+        return await self.published()
+
+    async def conclude(self) -> dict[str, Any]:
+        """From a whole appraisal to the published index."""
+        await self.close()
+        await self.finalise()
+        await self.approve((await self.consolidate())["digest"])
+        return await self.publish()
+
+    async def published(self) -> dict[str, Any]:
+        """The published index, read without a token."""
+        answer: dict[str, Any] = await (await self.by(None)).get("scoring", f"/published/{self.period}")
+        return answer
+
+    async def card(self, agency: str) -> dict[str, Any]:
+        """An agency's card as the officer sees it."""
+        answer: dict[str, Any] = await (await self.by(Role.OFFICER)).get("scoring", self.here(agency, "/card"))
+        return answer
+
+    async def obstacles(self) -> set[tuple[str, ...]]:
+        """What holds the consolidation up: (code, place, item) of each, without what the archive alone will settle."""
+        answer = await (await self.by(Role.OFFICER)).get("scoring", self.here(rest="/obstacles"))
+        return {
+            tuple(each[name] for name in ("code", "place", "item") if name in each)
+            for each in answer["consolidation"]
+            if each["code"] != "heads-not-archived"
+        }
+
+    async def applied(self, accepted: Mapping[str, Any]) -> None:
+        """Wait until scoring has applied what another service answered that it accepted."""
+        officer = await self.by(Role.OFFICER)
+
+        async def known() -> bool:
+            heads = (await officer.get("scoring", self.here(rest="/table")))["heads"]
+            return bool(heads[accepted["log"]]["size"] > accepted["position"])
+
+        await until(known)
+
+    async def now(self) -> datetime:
+        """What the deployment's clock says."""
+        return await clock.now(self.stack.owner_url("submission"))
+
+    async def forward(self, instant: datetime) -> None:
+        """Move the deployment's clock on to the instant."""
+        await clock.forward([self.stack.owner_url(service) for service in SERVICES], instant)
+
+    async def _later(self, call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        return await patient(lambda: call(*args), not_applied_yet)
+
+
+def _survey_is_on_its_way(refused: Refused) -> bool:
+    return refused.code == "period-open" and {error["code"] for error in refused.problem["errors"]} == {"survey-open"}
