@@ -20,10 +20,9 @@ from deploy import migrate as migration
 from deploy.fault import Fault
 from deploy.local import clock as clocks
 from deploy.local import credentials, jars
-from deploy.local.home import SERVICES, check_movable
+from deploy.local.home import NAMES, SERVICES, check_movable
 from deploy.local.record import Process, Record, State
 from deploy.local.stack import Progress, Stack, default_home, start
-from deploy.local.supervisor import NAMES
 from shared.access import Role
 
 T = TypeVar("T")

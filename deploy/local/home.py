@@ -15,6 +15,7 @@ from typing import Final, Self
 from deploy.fault import Fault
 
 SERVICES: Final = ("submission", "appraisal", "survey", "scoring")
+NAMES: Final = ("postgres", "kafka", "s3", "zipkin", "traces", *SERVICES)  # all parts of a stack
 # these have a second port, which others compute from the first
 TWINNED: Final = ("s3", "master", "volume", "filer", "admin")
 TWIN: Final = 10_000

@@ -13,10 +13,9 @@ from typing import Final, Self
 
 from deploy.fault import Fault
 from deploy.local import compose, credentials, jars
-from deploy.local.home import DEFAULT_DEPLOYMENT, SERVICES, Home
+from deploy.local.home import DEFAULT_DEPLOYMENT, NAMES, SERVICES, Home
 from deploy.local.part import last_line
 from deploy.local.record import Record, State
-from deploy.local.supervisor import NAMES
 from shared.access import Role, mint
 
 START: Final = 240.0  # seconds that a start may take on a slow machine

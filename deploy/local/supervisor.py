@@ -21,7 +21,6 @@ from deploy.local.home import SERVICES, Home
 from deploy.local.part import Launch, NotReady, Part, last_line
 from deploy.local.record import Process, Record, State
 
-NAMES: Final = ("postgres", "kafka", "s3", "zipkin", "traces", *SERVICES)
 STOP_ORDER: Final = (SERVICES, ("zipkin", "traces", "kafka", "s3"), ("postgres",))
 POLL: Final = 0.15  # seconds between two questions whether a part is ready
 ANSWER: Final = 10.0  # seconds that one such question may take

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from operator import itemgetter
 from typing import Final
 
@@ -10,7 +11,7 @@ import orjson
 
 from services.scoring.findings import Check, Report
 from shared.archive import ArchiveError, ArchiveReader, CheckpointFile
-from shared.events import MAX_DATA, MAX_HEADER, Entry, Event, canonical, catalogue, data_hash, register, type_tag
+from shared.events import MAX_DATA, MAX_HEADER, Entry, Event, canonical, catalogue, register, type_tag
 from shared.tlog.checkpoint import Checkpoint, CheckpointError, Policy, open_checkpoint, unverified_checkpoint
 from shared.tlog.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash
 from shared.tlog.note import NoteError, VerificationKey, open_note
@@ -48,10 +49,12 @@ REQUIRED: Final = tuple(_FORMS)
 """The attributes that every header has; `seen` and `traceparent` may be there too, and no other."""
 _FORM: Final = re.compile(" ".join(_FORMS.values()))
 _VALUES: Final = itemgetter(*REQUIRED)
+_COUNT: Final = len(REQUIRED)
 _NAME: Final = "(?=[a-z0-9-]{1,48}(?:[/@]|$))[a-z0-9]+(?:-[a-z0-9]+)*"
 _SUBJECT: Final = re.compile(f"{_NAME}(?:/{_NAME})*")
 _SEEN: Final = re.compile(f"(?:(?:^| ){_NAME}/{_NAME}@(?:0|[1-9][0-9]{{0,18}}))+")
 _TRACEPARENT: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_LOST: Final = Datum(None, None, "lost")
 
 
 class Verification:
@@ -71,6 +74,7 @@ class Verification:
         self._archive, self._key, self._policy, self._report = archive, key, policy, report
         self._signed: dict[int, list[tuple[str, bytes]]] = {}
         self._types = _types_of(log)
+        self._erasable = {tag for tag, kind in self._types.items() if kind.erasable}
         self._tree: Edge | None = Edge()
         self._differing: list[tuple[Tile, bytes]] = []
         self._streams: dict[str, int] = {}
@@ -130,7 +134,7 @@ class Verification:
                 yield []
                 continue
             self._grow(part, [leaf_hash(row) for row in rows])
-            yield list(self._entries(part, rows, lines))
+            yield self._entries(part, rows, lines)
         if self._tree is not None:
             for tile in self._tree.partials():
                 self._compare(tile)
@@ -207,43 +211,48 @@ class Verification:
                 message = f"its hash is not the one in {path}, and the signed root is not that of the entries"
                 self._report.find("entry-differs", bundle, message, position)
 
-    def _entries(self, part: Part, rows: Sequence[bytes], lines: Sequence[bytes] | None) -> Iterator[Entry]:
-        counts, file = self._report.counts, f"{self.log}/{entries_path(*part)}"
+    def _entries(self, part: Part, rows: Sequence[bytes], lines: Sequence[bytes] | None) -> list[Entry]:
+        """The entries of a bundle that hold and have their data, but those of erasable types."""
+        held: list[Entry] = []
+        headers = proven = 0
+        file = f"{self.log}/{entries_path(*part)}"
         for position, row in enumerate(rows, start=part.start):
-            datum = None if lines is None else self._datum(position, lines[position - part.start])
-            salt, data, state = (None, None, None) if datum is None else datum
+            salt, data, state = self._datum(position, None if lines is None else lines[position - part.start])
             entry = Entry(self.log, position, row, salt, data)
-            faults = self._faults(entry)
-            if faults:
+            if faults := self._faults(entry):
                 for name, message in faults:
                     self._report.find(name, file, message, position)
                 self._break(position)
                 continue
-            counts[Check.HEADERS] += 1
+            headers += 1
             if salt is None or data is None:
                 self._without_data(entry, state)
-            elif data_hash(salt, data) != entry.header["datahash"] or len(data) > MAX_DATA:
+            elif sha256(salt + data).hexdigest() != entry.header["datahash"] or len(data) > MAX_DATA:
                 self._report.find_entry("data-differs", entry, "its data are not what its header commits to")
                 self._break(position)
             else:
-                counts[Check.DATA] += 1
-                if not self._types[entry.header["type"]].erasable:
-                    yield entry
+                proven += 1
+                if entry.header["type"] not in self._erasable:
+                    held.append(entry)
+        self._report.counts[Check.HEADERS] += headers
+        self._report.counts[Check.DATA] += proven
+        return held
 
-    def _datum(self, position: int, line: bytes) -> Datum | None:
+    def _datum(self, position: int, line: bytes | None) -> Datum:
+        """What a line of data says; one that cannot be read, or lacks, has the state `lost`."""
         try:
-            return read_data_line(line)
+            return _LOST if line is None else read_data_line(line)
         except TileError as error:
-            file = self._report.data_file(self.log, position)
-            self._report.find("data-malformed", file, str(error), position)
-            return None
+            self._report.find("data-malformed", self._report.data_file(self.log, position), str(error), position)
+            return _LOST
 
-    def _without_data(self, entry: Entry, state: str | None) -> None:
-        """An entry whose data cannot be read (no state), are erased or are withheld."""
-        kind, file = self._types[entry.type], self._report.data_file(entry.log, entry.position)
-        if state is not None:
+    def _without_data(self, entry: Entry, state: str) -> None:
+        """An entry whose data are lost, erased or withheld."""
+        kind = self._types[entry.type]
+        if state != _LOST.state:
             self._report.counts[Check(state)] += 1
         if state == "erased":
+            file = self._report.data_file(entry.log, entry.position)
             self._report.erased.append(f"{file} @{entry.position} {entry.type}")
             if not kind.erasable:
                 self._report.find_entry("erased-not-erasable", entry, f"{entry.type} cannot be erased")
@@ -288,11 +297,11 @@ class Verification:
                 datetime.fromisoformat(time)
             if subject not in self._streams and not _SUBJECT.fullmatch(subject):
                 return False
-            if len(header) == len(REQUIRED):
+            if len(header) == _COUNT:
                 return True
             seen, trace = header.get("seen"), header.get("traceparent")
             fits = (seen is None or _seen_well(seen)) and (trace is None or _TRACEPARENT.fullmatch(trace) is not None)
-            return fits and len(header) == len(REQUIRED) + (seen is not None) + (trace is not None)
+            return fits and len(header) == _COUNT + (seen is not None) + (trace is not None)
         except (ValueError, TypeError):
             return False
 

@@ -4,13 +4,13 @@ import hashlib
 import json
 import re
 import socket
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from deploy.cli import main
 from deploy.fault import Fault
 from deploy.local import credentials, jars
 from deploy.local.home import PORTS, SERVICES, Home
@@ -80,12 +80,14 @@ def test_deleting_a_home_leaves_what_is_not_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["status"], ["down"], ["reset", "--yes"], ["logs"], ["token", "an", "-r", "ops"]])
-def test_a_command_without_a_stack_is_one_clear_line(command: list[str], tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "deploy.cli", *command, "--home", str(tmp_path)]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert ended.stderr == f"parindex: there is no stack in {tmp_path}; `parindex up` makes one\n"
+def test_a_command_without_a_stack_is_one_clear_line(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["parindex", *command, "--home", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr() == ("", f"parindex: there is no stack in {tmp_path}; `parindex up` makes one\n")
 
 
 def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ LATER: Final = frozenset(
 """Refusals of a service that may not have applied yet what another has accepted."""
 MEMBERS: Final = 3
 RUBRICS: Final = ROOT / "deploy" / "rubrics"
+SMALL: Final = Path(__file__).with_name("small.yaml")
 
 
 def rubric(path: Path) -> Rubric:

@@ -40,6 +40,7 @@ from shared.events.submission import (
     SelfAssessmentApproved,
     SelfAssessmentSubmitted,
 )
+from shared.events.survey import InvitationsIssued, ResponsesRecorded
 from shared.period import Period
 from shared.period import fold as fold_period
 from shared.returns import Returns
@@ -179,16 +180,22 @@ def _put(path: Path, content: bytes) -> None:
 
 
 class Year(Chronicle):
-    """A published period of two agencies, with everything that an audit looks at."""
+    """A published period of two agencies, with everything that an audit looks at.
 
-    def __init__(self, alter: Alter | None = None, *, redeclared: int = 280) -> None:
+    To make it longer, each agency declares an item again, is appraised on it again, and has boxes of ballots emptied
+    so many times more.
+    """
+
+    def __init__(
+        self, alter: Alter | None = None, *, redeclared: int = 0, reappraised: int = 0, boxes: int = 0
+    ) -> None:
         super().__init__(alter)
         for service in SERVICES:
             self.open(f"{service}/{PERIOD}")
         self._submit(redeclared)
         self.checkpoint()
-        self._survey()
-        self._appraise()
+        self._survey(boxes)
+        self._appraise(reappraised)
         self.checkpoint()
         self._publish()
         self.checkpoint()
@@ -222,7 +229,7 @@ class Year(Chronicle):
         declared = PointsDeclared(agency=agency, item=item, data=points, points=Decimal(points))
         self.tell(SUBMISSION, f"self-assessment/{agency}", declared)
 
-    def _survey(self) -> None:
+    def _survey(self, boxes: int) -> None:
         closes = BEGIN + timedelta(days=1)
         period = self.period
         self._ask("period", survey.StartSurvey(PERIOD, 0, period))
@@ -231,6 +238,11 @@ class Year(Chronicle):
         for agency, ballots in zip(AGENCIES, (8, 12), strict=True):
             invited = survey.IssueInvitations("c", agency, "citizen-form", 20, period, BEGIN, published=False)
             self._ask("campaign/c", invited)
+            for _ in range(boxes):
+                of = {"campaign": "c", "agency": agency, "form": "citizen-form"}
+                self.tell(SURVEY, "campaign/c", InvitationsIssued(count=9, **of), actor="survey")
+                box = ResponsesRecorded(ballots=9, counts=_tally(9).counts, **of)
+                self.tell(SURVEY, "campaign/c", box, actor="survey")
             self._ask("campaign/c", survey.RecordResponses("c", agency, "citizen-form", _tally(ballots)))
             self._ask("campaign/c", survey.CloseBox("c", agency, "citizen-form", _tally(5), closes))
             points = {"3.2": Decimal("1.5")}
@@ -247,14 +259,15 @@ class Year(Chronicle):
         for event in survey.decide(returns, command):
             self.tell(SURVEY, stream, event, actor="survey")
 
-    def _appraise(self) -> None:
+    def _appraise(self, again: int) -> None:
         self.tell(APPRAISAL, "period", AppraisalStarted(period=PERIOD, of=0))
         members = (CHAIR, *(f"{number:032x}" for number in range(9)))
         self.tell(APPRAISAL, "period", CouncilSeated(chair=CHAIR, members=members))
         for agency in AGENCIES:
             stream, of = f"appraisal/{agency}", {"agency": agency}
             self.tell(APPRAISAL, stream, AgencyOpened(submitted=True, of=0, **of))
-            for item, points in (("1.1.1", "2"), ("1.1.2", "2.5"), ("2.1", "3"), ("2.2", "1")):
+            values = [("2.1", "2")] * again + [("1.1.1", "2"), ("1.1.2", "2.5"), ("2.1", "3"), ("2.2", "1")]
+            for item, points in values:
                 value: dict[str, Any] = {"item": item, "data": points, "points": points, "reason_code": "as-declared"}
                 at = self.tell(APPRAISAL, stream, ItemAppraised(recognised=False, **of, **value)).position
                 self.tell(APPRAISAL, stream, AppraisalReasoned(item=item, of=at, reason="Theo hồ sơ", **of))
