@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -28,6 +29,8 @@ FILES: Final = "declarations"
 SETTINGS: Final = {"PARINDEX_ARCHIVE_INTERVAL": "1", "PARINDEX_BOX_INTERVAL": "1"}
 """Seconds, so that little time is spent waiting."""
 
+WIDTH: Final = 132
+"""Columns of what is printed where the output is no terminal."""
 HOME: Final = Path(".parindex/demo")
 
 app = typer.Typer()
@@ -38,7 +41,7 @@ def demo(
     home: Annotated[Path, typer.Option("--home", help="Folder of the demonstration's own stack.")] = HOME,
 ) -> None:
     """Play a whole period with four agencies on a fresh stack; ends with the audit, and with its exit code."""
-    begun, console = time.monotonic(), Console()
+    begun, console = time.monotonic(), Console(width=None if sys.stdout.isatty() else WIDTH)
     path = home.absolute()
     _clear(path)
     opening = read_opening(PERIOD)
@@ -49,7 +52,7 @@ def demo(
     ending.show_published(console, published, opening)
     archive, policy = ending.take_out(stack)
     code = ending.audit(console, archive, policy)
-    ending.farewell(console, stack, trace, archive, policy)
+    ending.farewell(console, stack, opening.period, trace)
     console.print(f"[dim]{time.monotonic() - begun:.1f} s[/]", highlight=False)
     raise typer.Exit(code)
 

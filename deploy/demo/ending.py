@@ -1,16 +1,19 @@
 """The end of the demonstration: the published table, the archive taken out, the audit of the folder alone."""
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
+from deploy.commands.archive import archive_export, keys_policy
 from deploy.commands.officer import index_table
-from deploy.fault import Fault
 from deploy.local.compose import ROOT
 from deploy.local.stack import Stack
 from shared.rubric import PeriodOpening
@@ -18,7 +21,6 @@ from shared.rubric import PeriodOpening
 ARCHIVE: Final = "archive-export"
 POLICY: Final = "policy.txt"
 OFFLINE: Final = ("-m", "deploy.demo.offline")
-ONLINE: Final = ("-m", "deploy.cli")
 
 
 def show_published(console: Console, published: dict[str, Any], opening: PeriodOpening) -> None:
@@ -26,18 +28,23 @@ def show_published(console: Console, published: dict[str, Any], opening: PeriodO
     rubric = opening.rubric_of(opening.groups[0].id)
     bands = {band.id: f"{band.label.vi} / {band.label.en}" for band in rubric.bands}
     rows = [row | {"band": bands.get(row.get("band", ""), "")} for row in published["table"]]
-    console.print(index_table(rows, f"{published['name_vi']} – {published['decision']}, {published['dated']}"))
-    console.print(f"[dim]{rubric.note.vi} / {rubric.note.en}.  digest {published['digest']}[/]", highlight=False)
+    dated = date.fromisoformat(published["dated"])
+    console.print(index_table(rows, f"{published['name_vi']} – {published['decision']} {dated:%d-%m-%Y}"))
+    console.print(
+        f"[dim]{rubric.note.vi} / {rubric.note.en}.  digest {published['digest']}[/]", highlight=False, soft_wrap=True
+    )
     for log, head in published["heads"].items():
-        console.print(f"[dim]{log:>22} {head['size']:>5}  {head['root']}[/]", highlight=False)
+        console.print(f"[dim]{log:>22} {head['size']:>5}  {head['root']}[/]", highlight=False, soft_wrap=True)
 
 
 def take_out(stack: Stack) -> tuple[Path, Path]:
     """The archive as a fresh folder, and the policy file with the keys of its logs; both in the stack's home."""
     archive, policy = stack.home.path / ARCHIVE, stack.home.path / POLICY
-    home = ("--home", str(stack.home.path))
-    _run(*ONLINE, "archive", "export", str(archive), *home)
-    policy.write_text(_run(*ONLINE, "keys", "policy", *home), encoding="utf-8")
+    archive_export(archive, stack.home.path)
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        keys_policy(stack.home.path)
+    policy.write_text(printed.getvalue(), encoding="utf-8")
     return archive, policy
 
 
@@ -48,16 +55,17 @@ def audit(console: Console, archive: Path, policy: Path) -> int:
     return subprocess.run(words, cwd=ROOT, env=_bare(), check=False).returncode  # noqa: S603 - this package's own words
 
 
-def farewell(console: Console, stack: Stack, trace: str | None, archive: Path, policy: Path) -> None:
+def farewell(console: Console, stack: Stack, period: str, trace: str | None) -> None:
     """How to look further: the trace of one decision, a byte changed by hand, the running stack."""
-    home, bundle = _short(stack.home.path), _short(next(iter(sorted(archive.glob("**/tile/entries/**/*")))))
+    home = _short(stack.home.path)
+    archive, policy = f"{home}/{ARCHIVE}", f"{home}/{POLICY}"
     lines = [
         "",
         "[bold]Vết của một quyết định / one decision from its request to the new index:[/]",
         f"  {stack.zipkin}/zipkin/traces/{trace}",
         "[bold]Sửa một byte rồi kiểm toán lại / change one byte and audit again:[/]",
-        f"  printf X | dd of={bundle} bs=1 seek=9 conv=notrunc",
-        f"  parindex audit {_short(archive)} --policy {_short(policy)}",
+        f"  printf X | dd of={archive}/submission/{period}/data/000 bs=1 seek=90 conv=notrunc",
+        f"  parindex audit {archive} --policy {policy}",
         "[bold]Đi tiếp / go on:[/]",
         f"  export PARINDEX_HOME={home}",
         "  parindex status",
@@ -73,15 +81,6 @@ def clear(home: Path) -> None:
     """Delete what an earlier demonstration took out."""
     shutil.rmtree(home / ARCHIVE, ignore_errors=True)
     (home / POLICY).unlink(missing_ok=True)
-
-
-def _run(*words: str) -> str:
-    done = subprocess.run(  # noqa: S603 - this package's own words
-        [sys.executable, *words], cwd=ROOT, env=_bare(), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise Fault((done.stderr or done.stdout).strip().removeprefix("parindex: "))
-    return done.stdout
 
 
 def _bare() -> dict[str, str]:

@@ -15,15 +15,16 @@ from deploy.demo.patience import until
 
 PAUSE: Final = 0.15
 """Seconds between two reads of the table at least; a read itself waits until there is something new."""
-COLUMNS: Final = {
-    "Hạng\nRank": "right",
-    "Cơ quan\nAgency": "left",
-    "Tự đánh giá\nSelf-assessed": "right",
-    "Thẩm định\nAppraised": "right",
-    "Còn mở\nOpen": "right",
-    "Điều tra XHH\nSurvey": "right",
-    "Tổng tạm tính\nProvisional": "right",
-}
+NAME: Final = "Cơ quan\nAgency"
+COLUMNS: Final = (
+    "Hạng\nRank",
+    NAME,
+    "Tự chấm\nSelf",
+    "Thẩm định\nAppraised",
+    "Còn mở\nOpen",
+    "Điều tra\nSurvey",
+    "Tạm tính\nTotal",
+)
 
 
 class Screen:
@@ -90,8 +91,8 @@ class Screen:
         heads = "  ".join(f"{service} {size}" for service, size in sizes.items())
         caption = f"tính từ / computed from: {heads}" if heads else "…"
         table = Table(title=f"Bảng tạm tính / provisional table, {self._period}", caption=caption)
-        for heading, side in COLUMNS.items():
-            table.add_column(heading, justify="left" if side == "left" else "right", no_wrap=True)
+        for heading in COLUMNS:
+            table.add_column(heading, justify="left" if heading == NAME else "right", no_wrap=heading != NAME)
         for row in self._body["rows"]:
             table.add_row(*cells(row))
         return table

@@ -1,7 +1,7 @@
 """The story of the demonstration: a year-period from its opening to the published index, step by step."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +61,7 @@ class Story:
         await self.assess()
         await self.close_assessment()
         await self.appraise()
+        await self.explain()
         await self.count_ballots()
         await self.adjust()
         await self.publish()
@@ -185,6 +186,27 @@ class Story:
         answer = await appraiser.send("appraisal", "PUT", self.here(agency, f"/items/{code}/appraisal"), body)
         self.trace = answer.headers.get("traceresponse", "").split("-")[1]
 
+    async def explain(self) -> None:
+        """An appraiser asks an agency to explain the item that it corrected; the agency answers in time."""
+        code = self._raised
+        subject = next(each for each, fields in FIELDS.items() if code.partition(".")[0] in fields)
+        appraiser, clerk = await self.people.appraiser(subject), await self.people.clerk(RAISED)
+        asked = {
+            "until": (CLOSED + timedelta(days=int(self.opening.explanation_days))).isoformat(),
+            "reason_code": "evidence-insufficient",
+            "question": "Đề nghị giải trình chênh lệch giữa số liệu kê khai và tài liệu kiểm chứng.",
+        }
+        request = await appraiser.post("appraisal", self.here(RAISED, f"/items/{code}/explanation-request"), asked)
+        answer = {
+            "text": "Tài liệu đã gửi chưa tính hồ sơ trực tuyến của tháng 12; số liệu kê khai là của cả năm.",
+            "request": request["position"],
+        }
+        path = self.here(RAISED, f"/items/{code}/explanation")
+        await again(lambda: clerk.put("submission", path, answer), ("request-unknown",))
+        self.screen.tell(
+            f"{self._name(RAISED)} giải trình mục {code} theo yêu cầu", f"item {code} is explained on request"
+        )
+
     async def count_ballots(self) -> None:
         """The campaign's end passes; the survey officer completes it."""
         officer = await self.people.survey_officer()
@@ -197,7 +219,7 @@ class Story:
         """The council meets: one item up, one down; then every agency is closed and the appraisal final."""
         await self._forward(COUNCIL)
         held = {line.code: line.data for line in data.lines(self.rubric, RAISED)}
-        raised = next(iter(data.corrections(self.rubric, RAISED, CORRECTIONS)))
+        raised = self._raised
         await self._resolve(RAISED, raised, held[raised], (8, 1, 1), "01/NQ-HĐTĐ", "Chấp nhận giải trình của cơ quan.")
         lowered, value = self._to_lower()
         await self._resolve(LOWERED, lowered, value, (7, 2, 1), "02/NQ-HĐTĐ", "Tính cả hồ sơ tiếp nhận trực tiếp.")
@@ -206,11 +228,23 @@ class Story:
             f"the council has adjusted item {raised} up and item {lowered} down by resolution",
         )
         officer = await self.people.officer()
-        await together(officer.post("appraisal", self.here(agency.id, "/closing")) for agency in self.agencies)
+        await together(self._close(officer, agency) for agency in self.agencies)
         finalise = f"/periods/{self.period}/finalisation"
         await again(lambda: officer.post("appraisal", finalise), ("period-open",))  # the survey's end is on its way
         self.screen.tell("Khóa thẩm định", "the appraisal is final")
         await self._settle()
+
+    async def _close(self, officer: Client, agency: Agency) -> None:
+        # the answer to the request for explanation may be on its way
+        await again(lambda: officer.post("appraisal", self.here(agency.id, "/closing")), ("leaf-open",))
+
+    @property
+    def _raised(self) -> str:
+        """The item of `RAISED` that the appraisers correct, the agency explains and the council restores."""
+        return next(iter(data.corrections(self.rubric, RAISED, CORRECTIONS)))
+
+    def _name(self, agency: str) -> str:
+        return next(each.name.vi for each in self.agencies if each.id == agency)
 
     def _to_lower(self) -> tuple[str, str]:
         """An item of the agency that the council lowers, which the appraisers had recognised, and its lower datum."""

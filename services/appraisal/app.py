@@ -6,6 +6,7 @@ from services.appraisal import api, appraisal, council
 from services.appraisal.api import PROBLEMS
 from shared.events import Entry
 from shared.events.submission import PeriodOpened, SelfAssessmentClosed, SelfAssessmentSubmitted
+from shared.ledger import EVERY
 from shared.service import Service
 from shared.settings import Settings
 from shared.web import create_app, serve
@@ -23,7 +24,7 @@ def create(settings: Settings) -> FastAPI:
                 await service.register.open(log)
                 start = council.Start(period, entry.position)
                 await service.reaction(
-                    entry, "start", council.DECIDER, log, council.STREAM, lambda _: start, reads=("*",)
+                    entry, "start", council.DECIDER, log, council.STREAM, lambda _: start, reads=(EVERY,)
                 )
             case SelfAssessmentSubmitted(agency=agency):
                 await _open(service, entry, log, agency, submitted=True)

@@ -137,19 +137,28 @@ class Office:
         return f"/periods/{self.period}" + (f"/agencies/{agency}" if agency else "") + rest
 
     async def open(self) -> None:
-        """Open the period, seat a council and assign one appraiser to every field."""
+        """Open the period, seat its council and assign one appraiser to every field."""
+        await self.begin()
+        await self.seat()
+        for group in self.opening.groups:
+            await self.assign(group.id, *(field.code for field in self.opening.rubric_of(group.id).fields))
+
+    async def begin(self) -> None:
+        """Open the period; scoring then knows it."""
         officer = await self.by(Role.OFFICER)
         await officer.post("submission", "/periods", self.opening.model_dump(mode="json", by_alias=True))
-        council = [self.subject("chair"), *(self.subject(f"member-{number}") for number in range(1, MEMBERS))]
-        await self._later(
-            officer.post, "appraisal", self.here(rest="/council"), {"chair": council[0], "members": council}
-        )
-        for group in self.opening.groups:
-            fields = [field.code for field in self.opening.rubric_of(group.id).fields]
-            body = {"subject": self.subject("appraiser-"), "group": group.id, "fields": fields}
-            await self._later(officer.post, "appraisal", self.here(rest="/appraisers"), body)
-        # the table knows every agency: scoring has applied the opening
         await self._later(officer.get, "scoring", self.here(rest="/table"))
+
+    async def seat(self) -> None:
+        """Seat the council: a chair and two members."""
+        members = [self.subject("chair"), *(self.subject(f"member-{number}") for number in range(1, MEMBERS))]
+        body = {"chair": members[0], "members": members}
+        await self._later((await self.by(Role.OFFICER)).post, "appraisal", self.here(rest="/council"), body)
+
+    async def assign(self, group: str, *fields: str, role: Role = Role.APPRAISER, name: str = "") -> None:
+        """Assign an appraiser, or a monitor, to fields of a group."""
+        body = {"subject": self.subject(name or f"{role}-"), "group": group, "fields": fields}
+        await self._later((await self.by(Role.OFFICER)).post, "appraisal", self.here(rest=f"/{role}s"), body)
 
     async def declare(self, agency: str, item: str, data: str) -> dict[str, Any]:
         """Declare one item's data."""

@@ -1,0 +1,96 @@
+"""The desk of the appraisal: reads what surrounds a command in its own transaction and has the ledger decide it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Response
+
+from services.appraisal import appraisal, council
+from services.appraisal.appraisal import Case
+from services.appraisal.views import Appraised, Filed, fold_appraised, fold_filed
+from shared.access import Caller, actor_id
+from shared.ledger import EVERY, Moment, Projection
+from shared.period import Period, fold_published
+from shared.returns import Returns
+from shared.returns import fold as fold_returns
+from shared.service import Service
+from shared.web import Terms, accepted
+
+
+class Desk:
+    """What the routes share: the service's projections, and a command's surroundings read in its transaction."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.filed = Projection(Filed(), fold_filed, "followed")
+        self.returns = Projection(Returns(), fold_returns, "followed")
+        self.published = Projection(False, fold_published, "followed")
+        self.appraised = Projection(Appraised(), fold_appraised, "entry")
+
+    def sees(self, period: str) -> tuple[Any, ...]:
+        """The followed logs that a decision of the period rests on."""
+        return self.filed.of(f"submission/{period}"), self.published.of(f"scoring/{period}")
+
+    def case(self, moment: Moment, period: str, agency: str, actor: str) -> Case:
+        """An agency's case at the moment of the decision; Rejected `period-unknown`, `agency-unknown`."""
+        filed: Filed = moment.seen[f"submission/{period}"]
+        opened, filing = filed.period.the_opened(), filed.of(agency)
+        return Case(
+            actor=actor,
+            agency=agency,
+            group=filed.period.the_agency(agency).group,
+            time=moment.time,
+            position=moment.position,
+            rubric=filed.period.rubric_of(agency),
+            council=opened.council,
+            declared=filing.declared,
+            answered=filing.answered,
+            published=moment.seen[f"scoring/{period}"],
+        )
+
+    async def decide_on_agency(
+        self, period: str, agency: str, caller: Caller, on: Terms, command: Callable[[Case], appraisal.Command]
+    ) -> Response:
+        """Run a command on one agency's appraisal."""
+        result = await self.service.ledger.execute(
+            appraisal.DECIDER,
+            f"appraisal/{period}",
+            appraisal.stream(agency),
+            lambda moment: command(self.case(moment, period, agency, caller.actor)),
+            actor=caller.actor,
+            reads=(council.STREAM,),
+            sees=self.sees(period),
+            **on,
+        )
+        return accepted(result)
+
+    async def decide_on_period(
+        self,
+        period: str,
+        caller: Caller,
+        on: Terms,
+        command: Callable[[Moment, Period, bool], council.Command],
+        more: tuple[Any, ...] = (),
+    ) -> Response:
+        """Run a command on the period's appraisal as a whole."""
+
+        def build(moment: Moment) -> council.Command:
+            filed: Filed = moment.seen[f"submission/{period}"]
+            return command(moment, filed.period, moment.seen[f"scoring/{period}"])
+
+        result = await self.service.ledger.execute(
+            council.DECIDER,
+            f"appraisal/{period}",
+            council.STREAM,
+            build,
+            actor=caller.actor,
+            reads=(EVERY,),
+            sees=(*self.sees(period), *more),
+            **on,
+        )
+        return accepted(result)
+
+    def actor(self, subject: str) -> str:
+        """The actor id of a person of the configured issuer."""
+        settings = self.service.settings
+        return actor_id(settings.identity_secret, settings.issuer, subject)
