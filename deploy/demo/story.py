@@ -75,15 +75,17 @@ class Story:
             f"the period is open: {len(self.rubric.leaves)} items, {len(self.agencies)} agencies",
         )
         council = members(self.opening.council.members)
-        seats = {"chair": council[0], "members": council}
-        await again(lambda: officer.post("appraisal", f"/periods/{self.period}/council", seats), LATER)
+        await self._seat("council", {"chair": council[0], "members": council})
         for subject, fields in FIELDS.items():
-            body = {"subject": subject, "group": self.group.id, "fields": fields}
-            await officer.post("appraisal", f"/periods/{self.period}/appraisers", body)
+            await self._seat("appraisers", {"subject": subject, "group": self.group.id, "fields": fields})
         self.screen.tell(
             f"Lập Hội đồng {len(council)} người, phân công {len(FIELDS)} người thẩm định",
             f"a council of {len(council)} is seated, {len(FIELDS)} appraisers are assigned",
         )
+
+    async def _seat(self, what: str, body: dict[str, Any]) -> None:
+        officer = await self.people.officer()
+        await again(lambda: officer.post("appraisal", f"/periods/{self.period}/{what}", body), LATER)
 
     async def assess(self) -> None:
         """Respondents answer while the agencies assess themselves, all at the same time."""

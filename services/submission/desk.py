@@ -18,6 +18,7 @@ from shared.decider import Decider, Rejected
 from shared.events import Id, Instant
 from shared.ledger import EVERY, Accepted, Moment, Prefix, Projection, read_entries
 from shared.objects import Bucket, Lock, ObjectMissing, StoreUnavailable
+from shared.period import fold_published
 from shared.rubric import PeriodOpening
 from shared.service import Service
 from shared.web import Terms
@@ -108,7 +109,7 @@ class Desk:
         self._ledger = service.ledger
         self._books: Projection[Book] = Projection(Book(), views.fold, "entry")
         self._requests: Projection[rules.Requests] = Projection({}, views.fold_requests, "followed")
-        self._published: Projection[bool] = Projection(False, views.fold_published, "followed")
+        self._published: Projection[bool] = Projection(False, fold_published, "followed")
         self._confirming = asyncio.Semaphore(CONFIRMATIONS)
 
     async def open_period(self, opening: PeriodOpening, actor: str, terms: Terms) -> Accepted:

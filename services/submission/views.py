@@ -12,7 +12,6 @@ from services.submission import self_assessment as rules
 from services.submission.self_assessment import Assessment, Item, Requests
 from shared.events import Entry, Instant, Points
 from shared.events.appraisal import ExplanationRequested
-from shared.events.scoring import IndexPublished
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
@@ -115,11 +114,6 @@ def fold_requests(requests: Requests, entries: Sequence[Entry]) -> Requests:
         if isinstance(event := entry.event, ExplanationRequested)
     }
     return {**requests, **found}
-
-
-def fold_published(published: bool, entries: Sequence[Entry]) -> bool:
-    """Whether the index is published, after more entries of the scoring log."""
-    return published or any(isinstance(entry.event, IndexPublished) for entry in entries)
 
 
 def words(entries: Iterable[Entry]) -> dict[int, str]:

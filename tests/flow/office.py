@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -17,7 +18,7 @@ from shared.rubric import Agency, AgencyGroup, Label, Mode, PeriodFile, PeriodOp
 from tests.conftest import ROOT
 
 T = TypeVar("T")
-SECONDS: Final = 30.0
+SECONDS: Final = 60.0
 """How long another service may take to apply, or the archive to hold, what was accepted."""
 PAUSE: Final = 0.1
 LATER: Final = frozenset(
@@ -71,7 +72,7 @@ async def patient(work: Callable[[], Awaitable[T]], passing: Callable[[Refused],
 def not_applied_yet(refused: Refused) -> bool:
     """Whether a later moment alone may mend it: a service is behind, or the archive."""
     if refused.code == "obstacles-remain":
-        return {error["code"] for error in refused.problem["errors"]} == {"heads-not-archived"}
+        return _only(refused, "heads-not-archived")
     return refused.code in LATER
 
 
@@ -84,7 +85,7 @@ class Office:
     def __init__(self, stack: Stack, opening: PeriodOpening) -> None:
         self.stack, self.opening, self.period = stack, opening, opening.period
         self.groups = {agency.id: group for group in opening.groups for agency in group.agencies}
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[tuple[Role | None, str | None, str], Client] = {}
         self._open = AsyncExitStack()
 
     @classmethod
@@ -126,11 +127,15 @@ class Office:
 
     async def by(self, role: Role | None, agency: str | None = None, name: str = "") -> Client:
         """The client of who has that role (and agency); of someone without a token for None."""
-        subject = "" if role is None else self.subject(name or f"{role}-{agency or ''}")
-        if subject not in self._clients:
-            token = None if role is None else self.stack.token(subject, [role], agency)
-            self._clients[subject] = await self._open.enter_async_context(Client(self.stack.services, token))
-        return self._clients[subject]
+        key = (role, agency, name)
+        if key not in self._clients:
+            token = None if role is None else self.token(role, agency, name)
+            self._clients[key] = await self._open.enter_async_context(Client(self.stack.services, token))
+        return self._clients[key]
+
+    def token(self, role: Role, agency: str | None = None, name: str = "") -> str:
+        """The token of who has that role; `name` where it is not the one person of that role and agency."""
+        return self.stack.token(self.subject(name or f"{role}-{agency or ''}"), [role], agency)
 
     def here(self, agency: str = "", rest: str = "") -> str:
         """The period's path at every service, or an agency's."""
@@ -144,10 +149,10 @@ class Office:
             await self.assign(group.id, *(field.code for field in self.opening.rubric_of(group.id).fields))
 
     async def begin(self) -> None:
-        """Open the period; scoring then knows it."""
+        """Open the period; scoring then knows it, and has begun its own log."""
         officer = await self.by(Role.OFFICER)
         await officer.post("submission", "/periods", self.opening.model_dump(mode="json", by_alias=True))
-        await self._later(officer.get, "scoring", self.here(rest="/table"))
+        await self._later(officer.get, "scoring", self.here(rest="/obstacles"))
 
     async def seat(self) -> None:
         """Seat the council: a chair and two members."""
@@ -205,11 +210,27 @@ class Office:
         fields = self.opening.rubric_of(self.groups[agency].id).fields
         return [field.code for field in fields if any(leaf.mode is Mode.SELF_ASSESSED for leaf in field.leaves)]
 
-    async def correct(self, agency: str, item: str, data: str, code: str = "data-corrected") -> None:
+    async def correct(self, agency: str, item: str, data: str, code: str = "data-corrected") -> dict[str, Any]:
         """The appraiser sets an item's data."""
         appraiser = await self.by(Role.APPRAISER)
         body = {"data": data, "reason_code": code, "reason": "Theo tài liệu kiểm chứng."}
-        await self._later(appraiser.put, "appraisal", self.here(agency, f"/items/{item}/appraisal"), body)
+        path = self.here(agency, f"/items/{item}/appraisal")
+        answer: dict[str, Any] = await self._later(appraiser.put, "appraisal", path, body)
+        return answer
+
+    async def ask(self, agency: str, item: str, before: datetime) -> int:
+        """The appraiser asks the agency to explain an item; the request's position."""
+        appraiser = await self.by(Role.APPRAISER)
+        body = {"until": before.isoformat(), "reason_code": "data-corrected", "question": "Căn cứ nào?"}
+        path = self.here(agency, f"/items/{item}/explanation-request")
+        return int((await self._later(appraiser.post, "appraisal", path, body))["position"])
+
+    async def answer(self, agency: str, item: str, request: int) -> None:
+        """The agency answers a request, once the submission service knows it."""
+        clerk = await self.by(Role.AGENCY, agency)
+        body = {"text": "Theo báo cáo quý IV.", "request": request}
+        path = self.here(agency, f"/items/{item}/explanation")
+        await patient(lambda: clerk.put("submission", path, body), lambda refused: refused.code == "request-unknown")
 
     async def adjust(self, agency: str, item: str, data: str) -> None:
         """The council sets an item's data: two of its three members in favour."""
@@ -256,17 +277,20 @@ class Office:
         await patient(lambda: officer.post("survey", path), lambda refused: refused.code == "boxes-not-empty")
 
     async def close(self, *agencies: str) -> None:
-        """The officer closes the appraisal of these agencies, or of all."""
+        """The officer closes the appraisal of these agencies, or of all, once the clock has closed what it closes."""
         officer = await self.by(Role.OFFICER)
         for agency in agencies or self.groups:
-            await officer.post("appraisal", self.here(agency, "/closing"))
+            call = partial(officer.post, "appraisal", self.here(agency, "/closing"))
+            await patient(call, lambda refused: refused.code == "leaf-open" and _only(refused, "explanation-open"))
 
     async def finalise(self) -> None:
         """The officer declares the appraisal final once the appraisal knows that the survey is complete; scoring then
         knows it too."""
         officer = await self.by(Role.OFFICER)
         path = self.here(rest="/finalisation")
-        await self.applied(await patient(lambda: officer.post("appraisal", path), _survey_is_on_its_way))
+        call = partial(officer.post, "appraisal", path)
+        final = await patient(call, lambda refused: refused.code == "period-open" and _only(refused, "survey-open"))
+        await self.applied(final)
 
     async def consolidate(self) -> dict[str, Any]:
         """The officer consolidates the result once the archive holds its heads; the result."""
@@ -275,9 +299,9 @@ class Office:
         result: dict[str, Any] = await officer.get("scoring", self.here(rest="/consolidation"))
         return result
 
-    async def approve(self, digest: str) -> None:
-        """Another person approves exactly that result."""
-        approver = await self.by(Role.APPROVER)
+    async def approve(self, digest: str, same_person: bool = False) -> None:
+        """Another person approves exactly that result; or the officer tries to, who has that role too."""
+        approver = await self.by(Role.APPROVER, name=f"{Role.OFFICER}-" if same_person else "")
         body = {"digest": digest, "decision": "12/QĐ-UBND", "dated": "2025-01-20"}
         await approver.post("scoring", self.here(rest="/approval"), body)
 
@@ -304,14 +328,14 @@ class Office:
         answer: dict[str, Any] = await (await self.by(Role.OFFICER)).get("scoring", self.here(agency, "/card"))
         return answer
 
-    async def obstacles(self) -> set[tuple[str, ...]]:
+    async def obstacles(self) -> frozenset[tuple[str, ...]]:
         """What holds the consolidation up: (code, place, item) of each, without what the archive alone will settle."""
         answer = await (await self.by(Role.OFFICER)).get("scoring", self.here(rest="/obstacles"))
-        return {
+        return frozenset(
             tuple(each[name] for name in ("code", "place", "item") if name in each)
             for each in answer["consolidation"]
             if each["code"] != "heads-not-archived"
-        }
+        )
 
     async def applied(self, accepted: Mapping[str, Any]) -> None:
         """Wait until scoring has applied what another service answered that it accepted."""
@@ -335,5 +359,5 @@ class Office:
         return await patient(lambda: call(*args), not_applied_yet)
 
 
-def _survey_is_on_its_way(refused: Refused) -> bool:
-    return refused.code == "period-open" and {error["code"] for error in refused.problem["errors"]} == {"survey-open"}
+def _only(refused: Refused, code: str) -> bool:
+    return {error["code"] for error in refused.problem["errors"]} == {code}

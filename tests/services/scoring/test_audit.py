@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from deploy.commands.archive import app
 from services.scoring.audit import AuditError, audit, opened_logs
 from services.scoring.findings import FINDINGS, TITLES, Check, Finding, Verdict
 from shared.archive import ArchiveReader
@@ -640,21 +642,27 @@ def test_the_command_names_a_changed_byte_and_ends_with_1(folder: Path, policy_f
     assert ended.stdout.startswith("KHÔNG HỢP LỆ: ")
     position = next(entry.position for entry in YEAR.logs[SURVEY] if b"SIPAS" in (entry.data or b""))
     assert f"data-differs {data.relative_to(folder)} @{position}:" in ended.stdout
-    told = json.loads(parindex("audit", folder, "--policy", policy_file, "--json").stdout)
+    told = json.loads(CliRunner().invoke(app, [str(folder), "--policy", str(policy_file), "--json"]).stdout)
     assert told["holds"] is False
     assert ("data-differs", position) in {(each["name"], each["position"]) for each in told["findings"]}
     assert {each["check"] for each in told["checks"]} == set(Check)
 
 
-def test_the_command_ends_with_2_and_one_line_if_it_cannot_read(folder: Path, policy_file: Path) -> None:
-    broken = policy_file.with_name("broken")
-    broken.write_text("log nonsense\n")
-    for arguments, why in (
-        ((folder, "--policy", policy_file.with_name("none")), "No such file"),
-        ((folder, "--policy", broken), "line 1"),
-        ((folder.with_name("empty"), "--policy", policy_file), "holds no log"),
-    ):
-        ended = parindex("audit", *arguments)
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert why in ended.stderr
-        assert ended.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    ("archive", "policy", "why"),
+    [("archive", "none", "No such file"), ("archive", "broken", "line 1"), ("empty", "policy", "holds no log")],
+)
+def test_the_command_ends_with_2_and_one_line_if_it_cannot_read(
+    folder: Path, policy_file: Path, archive: str, policy: str, why: str
+) -> None:
+    policy_file.with_name("broken").write_text("log nonsense\n")
+    ended = CliRunner().invoke(app, [str(folder.with_name(archive)), "--policy", str(policy_file.with_name(policy))])
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert why in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_command_line_ends_with_2_where_there_is_no_archive(policy_file: Path) -> None:
+    ended = parindex("audit", policy_file.with_name("empty"), "--policy", policy_file)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("parindex: không kiểm toán được / cannot audit: ")

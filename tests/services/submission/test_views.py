@@ -2,18 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from services.submission import period as periods
 from services.submission.self_assessment import Request
-from services.submission.views import Book, Due, answer, due, fold, fold_published, fold_requests, words
+from services.submission.views import Book, Due, answer, due, fold, fold_requests, words
 from shared.decider import Rejected
 from shared.events import Entry, Event, canonical, encode, instant, type_tag
 from shared.events.appraisal import AppraisalStarted, ExplanationRequested
-from shared.events.scoring import IndexPublished
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
@@ -125,24 +124,6 @@ def test_the_appraisal_log_says_what_is_asked() -> None:
         ("appraisal/a-01", ExplanationRequested(agency="a-01", item="2.1", until=UNTIL, reason_code="evidence")),
     ]
     assert fold_requests({}, log("appraisal/2024-year", events)) == {1: Request("a-01", "2.1", UNTIL)}
-
-
-def test_the_scoring_log_says_when_the_index_is_published() -> None:
-    published = IndexPublished(
-        period="2024-year",
-        formula="f",
-        heads={},
-        digest="0" * 64,
-        decision="1/QĐ-UBND",
-        dated=datetime(2025, 2, 1, tzinfo=UTC).date(),
-        table=(),
-        count=0,
-        first=0,
-        parts_digest="0" * 64,
-    )
-    assert fold_published(False, []) is False
-    assert fold_published(False, log("scoring/2024-year", [("index", published)])) is True
-    assert fold_published(True, []) is True
 
 
 def test_the_step_is_due_at_its_last_time_and_not_again_once_closed() -> None:
