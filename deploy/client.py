@@ -1,8 +1,10 @@
 """The HTTP client of the command line: one service's door at a time, with the user's token."""
 
 import hashlib
+import ssl
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx
@@ -33,7 +35,7 @@ class Client:
     def __init__(self, urls: Mapping[str, str], token: str | None = None) -> None:
         self._urls = urls
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._http = httpx.AsyncClient(timeout=TIMEOUT, headers=headers)
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, headers=headers, verify=_trust())
 
     async def __aenter__(self) -> "Client":
         return self
@@ -61,7 +63,7 @@ class Client:
 
     async def upload(self, url: str, headers: Mapping[str, str], data: bytes) -> None:
         """Put bytes to a presigned place of the object store; the token does not go there."""
-        async with httpx.AsyncClient(timeout=TIMEOUT) as http:
+        async with httpx.AsyncClient(timeout=TIMEOUT, verify=_trust()) as http:
             try:
                 answer = await http.put(url, content=data, headers=dict(headers))
             except httpx.HTTPError as error:
@@ -85,6 +87,12 @@ class Client:
             except ValueError:
                 raise Fault(f"{service} answered {answer.status_code} to {method} {path}") from None
         return answer
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The certificates that are trusted, read once: it takes longer than many a request."""
+    return httpx.create_ssl_context()
 
 
 def key_of(*parts: str | bytes) -> str:

@@ -5,21 +5,23 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, ProducerClosed, TopicAlreadyExistsError, for_code
 
-from shared.events import MAX_HEADER, Entry, canonical, catalogue, instant
+from shared.events import MAX_HEADER, Entry, canonical, catalogue, data_hash, instant
 from shared.tlog.checkpoint import Checkpoint
 
 PARTITIONS: Final = 12
 RETENTION_MS: Final = 7 * 24 * 3600 * 1000
 SEGMENT_MS: Final = 24 * 3600 * 1000
 _CONTENT_TYPE: Final = "content-type"
-_SALT: Final = "ce_datasalt"
+_SALT: Final = "datasalt"
 _CHECKPOINT: Final = ".checkpoint.v1"
+_REQUIRED: Final = {"specversion", "type", "id", "source", "subject", "time", "position", "version", "datahash"}
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -50,7 +52,7 @@ def to_record(entry: Entry) -> Record:
         for name, value in entry.header.items()
     ]
     if entry.salt is not None:
-        headers.append((_SALT, entry.salt.hex().encode()))
+        headers.append((f"ce_{_SALT}", entry.salt.hex().encode()))
     return Record(entry.log.encode(), entry.data, headers)
 
 
@@ -70,35 +72,40 @@ def checkpoint_record(log: str, checkpoint: Checkpoint, note: bytes, time: datet
 
 def from_record(key: bytes | None, value: bytes | None, headers: Headers) -> Entry | CheckpointRecord:
     """The entry, its leaf rebuilt to the byte from the record's headers, or the checkpoint. Raises RecordError."""
+    if not key or not key.isascii():
+        raise RecordError("the record's key is no log's name in ASCII")
+    log = key.decode()
     try:
-        log = (key or b"").decode("ascii")
-        attributes = {name: raw.decode("ascii") for name, raw in headers}
+        header = {_attribute(name): raw.decode("ascii") for name, raw in headers}
     except UnicodeDecodeError:
-        raise RecordError("the key or a header is not ASCII") from None
-    if not log or len(attributes) != len(headers):
-        raise RecordError("the record has no key or a header twice")
-    if attributes.get("ce_type", "").endswith(_CHECKPOINT):
+        raise RecordError("a header is not ASCII") from None
+    if len(header) != len(headers):
+        raise RecordError("the record has a header twice")
+    type_ = header.get("type", "")
+    if type_.endswith(_CHECKPOINT):
         return CheckpointRecord(log, value or b"")
-    salt = attributes.pop(_SALT, None)
-    header = {_attribute(name): text for name, text in attributes.items()}
-    position, type_ = header.get("position", ""), header.get("type", "")
-    if not position.isdigit() or not {"datahash", "source", "subject", "time", "id", "version"} <= header.keys():
+    salt = header.pop(_SALT, None)
+    if not header.keys() >= _REQUIRED or not header["position"].isdigit():
         raise RecordError("an attribute of an entry's header is missing")
     leaf = canonical(header)
     if len(leaf) > MAX_HEADER:
         raise RecordError("the header is larger than 4 KiB")
-    entry = Entry(log, int(position), leaf, None if salt is None else _hex(salt), value)
-    entry.__dict__["header"] = header  # what its cached property would parse from the leaf again
     if salt is None or value is None:
         model = catalogue().get(type_)
         if salt is not None or value is not None or model is None or not model.erasable:
             raise RecordError(f"{type_} comes without its data")
-    elif not entry.data_holds():
-        raise RecordError("the data is not what the header's datahash commits to")
+        entry = Entry(log, int(header["position"]), leaf, None, None)
+    else:
+        entry = Entry(log, int(header["position"]), leaf, _hex(salt), value)
+        if data_hash(entry.salt or b"", value) != header["datahash"]:
+            raise RecordError("the data is not what the header's datahash commits to")
+    entry.__dict__["header"] = header  # what its cached property would parse from the leaf again
     return entry
 
 
+@lru_cache(256)
 def _attribute(name: str) -> str:
+    """The attribute that a record's header holds."""
     if name == _CONTENT_TYPE:
         return "datacontenttype"
     if not name.startswith("ce_"):

@@ -190,10 +190,8 @@ class Threshold:
 
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isascii() and declared.isdigit() and int(declared) > MAX_BODY:
-            refusal = problem(
-                request, "body-too-large", f"a body is at most {MAX_BODY} bytes", headers={"Connection": "close"}
-            )
-            await refusal(scope, receive, answer)
+            # the connection stays: were it closed while the body is on its way, the client would never read this answer
+            await problem(request, "body-too-large", f"a body is at most {MAX_BODY} bytes")(scope, receive, answer)
             return
         try:
             await self._app(scope, limited, answer)

@@ -9,10 +9,8 @@ from deploy.demo.patience import together
 from shared.rubric import Form, Rubric
 from shared.rubric.rules import Survey
 
-EACH: Final = 180
+EACH: Final = 170
 """Ballots of one form about one agency."""
-AT_ONCE: Final = 24
-"""Respondents who send at the same time."""
 SILENT: Final = 3
 """Per cent of the questions that are left out; as many are answered with what says nothing."""
 
@@ -52,28 +50,33 @@ def _place(levels: int, content: int, about: tuple[object, ...]) -> int:
     return levels - 1
 
 
-async def invite(officer: Client, period: str, campaign: str, agencies: Sequence[str], rubric: Rubric) -> list[Ballot]:
-    """Have invitations issued to every respondent group about every agency; the ballots in the order they come in."""
+async def invite(
+    officer: Client, period: str, campaign: str, agencies: Sequence[str], rubric: Rubric
+) -> list[list[Ballot]]:
+    """Have invitations issued to every respondent group about every agency; the ballots of each such sample."""
     path = f"/periods/{period}/campaigns/{campaign}/invitations"
-    rounds: list[list[Ballot]] = []
+    samples: list[list[Ballot]] = []
     for agency in agencies:
         for form in rubric.forms:
             body = {"agency": agency, "form": form.id, "count": EACH}
             tokens: list[str] = (await officer.post("survey", path, body))["tokens"]
-            rounds.append([Ballot(token, answers(rubric, form, agency, number)) for number, token in enumerate(tokens)])
-    return [ballot for together in zip(*rounds, strict=True) for ballot in together]
+            samples.append(
+                [Ballot(token, answers(rubric, form, agency, number)) for number, token in enumerate(tokens)]
+            )
+    return samples
 
 
-async def cast(respondents: Client, ballots: Sequence[Ballot]) -> int:
-    """Cast them all, some at the same time; how many were counted."""
-    waiting, counted = iter(ballots), 0
+async def cast(urls: Mapping[str, str], samples: Sequence[Sequence[Ballot]]) -> int:
+    """Cast them all, the samples at the same time; how many ballots were counted. No one signs in for that."""
+    counted = 0
 
-    async def respond() -> None:
+    async def respond(sample: Sequence[Ballot]) -> None:
         nonlocal counted
-        for ballot in waiting:
-            body = {"token": ballot.token, "answers": dict(ballot.answers)}
-            answer = await respondents.post("survey", "/ballots", body)
-            counted += bool(answer["cast"])
+        async with Client(urls) as respondents:
+            for ballot in sample:
+                body = {"token": ballot.token, "answers": dict(ballot.answers)}
+                answer = await respondents.post("survey", "/ballots", body)
+                counted += bool(answer["cast"])
 
-    await together(respond() for _ in range(AT_ONCE))
+    await together(respond(sample) for sample in samples)
     return counted

@@ -64,7 +64,7 @@ class People:
         return await self._of(f"head-{agency}", Role.AGENCY_HEAD, agency)
 
     async def anyone(self) -> Client:
-        """Someone without a token: a respondent of the survey, a reader of the published index."""
+        """Someone without a token, who reads the published index."""
         return await self._of("")
 
     async def _of(self, subject: str, role: Role | None = None, agency: str | None = None) -> Client:

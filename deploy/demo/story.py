@@ -99,8 +99,8 @@ class Story:
         body = {"campaign": CAMPAIGN, "group": self.group.id, "opens": opens, "closes": closes}
         await again(lambda: officer.post("survey", f"/periods/{self.period}/campaigns", body), LATER)
         names = [agency.id for agency in self.agencies]
-        filled = await ballots.invite(officer, self.period, CAMPAIGN, names, self.rubric)
-        counted = await ballots.cast(await self.people.anyone(), filled)
+        samples = await ballots.invite(officer, self.period, CAMPAIGN, names, self.rubric)
+        counted = await ballots.cast(self.stack.services, samples)
         groups = len(self.rubric.respondents)
         self.screen.tell(
             f"{counted:,} phiếu điều tra của {groups} nhóm đối tượng".replace(",", "."),

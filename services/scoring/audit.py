@@ -14,11 +14,11 @@ from services.scoring.index import head_sizes
 from services.scoring.replay import Result, result_of
 from services.scoring.scorecard import SCORED, Folded, States, before
 from services.scoring.statements import Opening, Publication, Statements
-from services.scoring.verification import Verification
+from services.scoring.verification import Verification, claimed_size
 from shared.archive import ArchiveError, ArchiveReader
 from shared.events import SERVICES, Entry, decode
 from shared.events.scoring import Head, IndexPublished
-from shared.tlog.checkpoint import CheckpointError, Policy, unverified_checkpoint
+from shared.tlog.checkpoint import Policy
 from shared.tlog.note import NoteError, VerificationKey
 from shared.tlog.tiles import CHECKPOINT, WIDTH, read_data_line
 
@@ -183,8 +183,8 @@ class _Audit:
         """Account for every file; a log without a key is named once, not file by file."""
         sizes = dict(self.report.sizes)
         for log in set(self._held) - sizes.keys():
-            with suppress(ArchiveError, CheckpointError):
-                sizes[log] = unverified_checkpoint(self._archive.read(f"{log}/{CHECKPOINT}")).size
+            if (size := claimed_size(self._archive, log)) is not None:
+                sizes[log] = size
         for name in self._archive.missing(sizes):
             self.report.find("file-missing", name, "it is missing")
         cosignatures = (path.relative_to(self._archive.root) for path in self._archive.root.glob("*/*/checkpoints/*.*"))

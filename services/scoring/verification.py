@@ -94,10 +94,9 @@ class Verification:
                 self._signed.setdefault(checkpoint.size, []).append((file.path, checkpoint.root))
         size = max(self._signed, default=None)
         if size is None:
-            try:
-                size = unverified_checkpoint(files[-1].raw).size
-            except CheckpointError:
-                return False
+            size = claimed_size(self._archive, self.log)
+        if size is None:
+            return False
         self.size = self._report.sizes[self.log] = size
         return True
 
@@ -304,6 +303,15 @@ class Verification:
             return fits and len(header) == _COUNT + (seen is not None) + (trace is not None)
         except (ValueError, TypeError):
             return False
+
+
+def claimed_size(archive: ArchiveReader, log: str) -> int | None:
+    """The size that a log's newest checkpoint claims without proof, at most what its bundles can hold; None if none."""
+    try:
+        claimed = unverified_checkpoint(archive.read(f"{log}/{CHECKPOINT}")).size
+    except (ArchiveError, CheckpointError):
+        return None
+    return min(claimed, WIDTH * sum(1 for _ in (archive.root / log / "tile/entries").rglob("*")))
 
 
 def _seen_well(seen: str) -> bool:

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final, NamedTuple
 
 import faust
@@ -24,12 +24,19 @@ from shared.tlog.merkle import EMPTY_ROOT, Frontier
 from shared.tlog.note import VerificationKey
 
 FETCH: Final = 1000
+FETCHES: Final = 8
+"""So many fetches wait while a transaction is under way; the next takes all of them."""
 WITHIN: Final = 0.01
+LATE_SECONDS: Final = 1.0
+GATHER_SECONDS: Final = 0.05
+"""Records that have waited on the topic for so long can wait a little for company: a transaction for many is cheap."""
 SEEK_PAUSE: Final = 1.0
 """Between two seeks of a partition: what was fetched before a seek still comes in, and can undo it."""
 STALL_SECONDS: Final = 15.0
 MEASURE_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 5.0
+
+Fetches = asyncio.Queue[Sequence[Any]]
 
 _logger = logging.getLogger(__name__)
 
@@ -94,7 +101,7 @@ class Follower:
         self._nexts: dict[Place, int] = {}
         self._lost: dict[Place, int] = {}
         self._seek_after: dict[Place, float] = {}
-        self._busy = False
+        self._taken: list[Arrival] = []
         self._parked = asyncio.Event()
         self._waits: dict[str, tuple[float, float]] = {}  # parked log -> not before, and the pause that led there
         self._app: Any = None
@@ -124,25 +131,34 @@ class Follower:
 
     async def _host(self) -> bool:
         """Run Faust until it ends or stalls; each time it is a new app, since a used one cannot be started again."""
-        with tempfile.TemporaryDirectory(prefix="parindex-faust-") as folder:
-            app = self._app = self._new_app(Path(folder))
-            async with faust_app_running(app, stop_timeout=STOP_SECONDS):
-                seen, since = dict(self._nexts), monotonic()
-                while not app.should_stop:
-                    await asyncio.sleep(0.25)
-                    await self._seek_back(app)
-                    if self._busy or seen != self._nexts or not self._behind(app):
-                        seen, since = dict(self._nexts), monotonic()
-                    elif monotonic() - since > STALL_SECONDS:
-                        raise StalledError
+        fetches: Fetches = asyncio.Queue(FETCHES)
+        self._taken = []
+        applying = asyncio.create_task(persevere(f"{self._service} applies", lambda: self._apply(fetches)))
+        try:
+            with tempfile.TemporaryDirectory(prefix="parindex-faust-") as folder:
+                app = self._app = self._new_app(Path(folder), fetches)
+                async with faust_app_running(app, stop_timeout=STOP_SECONDS):
+                    await self._watch(app, fetches)
+        finally:
+            applying.cancel()
+            await asyncio.gather(applying, return_exceptions=True)
         raise StalledError
+
+    async def _watch(self, app: Any, fetches: Fetches) -> None:
+        """Seek back where deliveries were lost; return once the app has ended or brings nothing though records wait."""
+        seen, since = dict(self._nexts), monotonic()
+        while not app.should_stop and monotonic() - since < STALL_SECONDS:
+            await asyncio.sleep(0.25)
+            await self._seek_back(app)
+            if self._taken or not fetches.empty() or seen != self._nexts or not self._behind(app):
+                seen, since = dict(self._nexts), monotonic()
 
     def _behind(self, app: Any) -> bool:
         """Whether records are known to wait on a partition that this process has to read."""
         own = {Place(*tp) for tp in app.consumer.assignment()}
         return any(end > self._nexts.get(place, 0) for place, end in self._ends.items() if place in own)
 
-    def _new_app(self, folder: Path) -> Any:
+    def _new_app(self, folder: Path, fetches: Fetches) -> Any:
         app = faust.App(
             f"{self._bus.prefix}.{self._service}",
             broker=[f"kafka://{broker}" for broker in self._bus.kafka.split(",")],
@@ -166,8 +182,9 @@ class Follower:
 
         @app.agent(topic, concurrency=1)
         async def follow(stream: Any) -> None:
-            async for events in _fetches(stream):
-                await self._receive(app, events)
+            # Faust acknowledges a fetch when the next is asked for; that counts for nothing, see `_align`
+            async for events in stream.take_events(FETCH, within=WITHIN):
+                await fetches.put(events)
 
         return app
 
@@ -184,27 +201,23 @@ class Follower:
         self._nexts |= nexts
         self._lost.clear()
 
-    async def _receive(self, app: Any, events: Sequence[Any]) -> None:
-        """Apply a fetch. It never raises: Faust would acknowledge the fetch and drop it."""
-        arrivals = [_arrival(event.message) for event in events]
-
-        async def step() -> bool:
-            if app.should_stop:
-                return False  # the next app begins at the stored offsets
-            outcome = await self._applier.fetch(arrivals)
-            self._nexts |= outcome.nexts
-            self._lost |= outcome.lost
-            if outcome.parked:
-                self._parked.set()
-            self._told(outcome.advanced)
-            return False
-
-        self._busy = True
-        try:
-            await persevere(f"{self._service} applies a fetch", step)
-            await self._seek_back(app)
-        finally:
-            self._busy = False
+    async def _apply(self, fetches: Fetches) -> bool:
+        """Apply what has been fetched in one transaction; after an error it is called again with the same records."""
+        if not self._taken:
+            first = await fetches.get()
+            if time() - first[0].message.timestamp > LATE_SECONDS:
+                await asyncio.sleep(GATHER_SECONDS)
+            self._taken += map(_event_arrival, first)
+            while not fetches.empty():
+                self._taken += map(_event_arrival, fetches.get_nowait())
+        outcome = await self._applier.fetch(self._taken)
+        self._taken = []
+        self._nexts |= outcome.nexts
+        self._lost |= outcome.lost
+        if outcome.parked:
+            self._parked.set()
+        self._told(outcome.advanced)
+        return True
 
     def _told(self, logs: Sequence[str]) -> None:
         for log in logs:
@@ -307,6 +320,5 @@ def _arrival(message: Any) -> Arrival:
     return arrival(place, message.offset, message.key, message.value, message.headers)
 
 
-def _fetches(stream: Any) -> AsyncIterator[Sequence[Any]]:
-    fetches: AsyncIterator[Sequence[Any]] = stream.take_events(FETCH, within=WITHIN)
-    return fetches
+def _event_arrival(event: Any) -> Arrival:
+    return _arrival(event.message)

@@ -37,15 +37,19 @@ _OFFSETS = text("""
 """)
 _PARKED = text("SELECT log FROM parked WHERE log = ANY(:logs)")
 _HEADERS = text("SELECT position, header FROM followed WHERE log = :log AND position = ANY(:positions)")
-_FOLLOWED = text("""
-    INSERT INTO followed (log, position, header, salt, data)
-    SELECT * FROM unnest(CAST(:logs AS text[]), CAST(:positions AS bigint[]), CAST(:headers AS bytea[]),
-        CAST(:salts AS bytea[]), CAST(:datas AS bytea[]))
-""")
-_ADVANCE = text("""
+_STORE = text("""
+    WITH stored AS (
+        INSERT INTO followed (log, position, header, salt, data)
+        SELECT * FROM unnest(CAST(:logs AS text[]), CAST(:positions AS bigint[]), CAST(:headers AS bytea[]),
+            CAST(:salts AS bytea[]), CAST(:datas AS bytea[]))
+    ), going_on AS (
+        INSERT INTO next_offset (topic, partition, next)
+        SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:nexts AS bigint[]))
+        ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next
+    )
     UPDATE cursor SET size = new.size, frontier = new.frontier, key = new.key, checked = new.checked,
         unchecked = new.unchecked
-    FROM unnest(CAST(:logs AS text[]), CAST(:sizes AS bigint[]), CAST(:frontiers AS bytea[]), CAST(:keys AS text[]),
+    FROM unnest(CAST(:names AS text[]), CAST(:sizes AS bigint[]), CAST(:frontiers AS bytea[]), CAST(:keys AS text[]),
         CAST(:checked AS bigint[]), CAST(:unchecked AS bytea[]))
         AS new (log, size, frontier, key, checked, unchecked)
     WHERE cursor.log = new.log
@@ -254,31 +258,22 @@ class Applier:
         self, connection: AsyncConnection, work: _Work, nexts: Mapping[Place, int], spans: ExitStack
     ) -> None:
         """Write entries, cursors and offsets, compute the service's own state, and park the logs at fault."""
-        rows = [(log, entry) for log, entries in work.entries.items() for entry in entries]
-        if rows:
-            await connection.execute(
-                _FOLLOWED,
-                {
-                    "logs": [log for log, _ in rows],
-                    "positions": [entry.position for _, entry in rows],
-                    "headers": [entry.leaf for _, entry in rows],
-                    "salts": [entry.salt for _, entry in rows],
-                    "datas": [entry.data for _, entry in rows],
-                },
-            )
+        rows = [entry for entries in work.entries.values() for entry in entries]
         changed = [work.cursors[log] for log in work.entries]
-        if changed:
-            await connection.execute(
-                _ADVANCE,
-                {
-                    "logs": [cursor.log for cursor in changed],
-                    "sizes": [cursor.size for cursor in changed],
-                    "frontiers": [cursor.frontier.to_bytes() for cursor in changed],
-                    "keys": [None if cursor.key is None else str(cursor.key) for cursor in changed],
-                    "checked": [cursor.checked for cursor in changed],
-                    "unchecked": [cursor.unchecked for cursor in changed],
-                },
-            )
+        stored = {
+            "logs": [entry.log for entry in rows],
+            "positions": [entry.position for entry in rows],
+            "headers": [entry.leaf for entry in rows],
+            "salts": [entry.salt for entry in rows],
+            "datas": [entry.data for entry in rows],
+            "names": [cursor.log for cursor in changed],
+            "sizes": [cursor.size for cursor in changed],
+            "frontiers": [cursor.frontier.to_bytes() for cursor in changed],
+            "keys": [None if cursor.key is None else str(cursor.key) for cursor in changed],
+            "checked": [cursor.checked for cursor in changed],
+            "unchecked": [cursor.unchecked for cursor in changed],
+        }
+        await connection.execute(_STORE, stored | _columns(nexts))
         for log, entries in work.entries.items():
             if entries:
                 _trace(spans, log, entries)
@@ -287,8 +282,6 @@ class Applier:
             about = {"log": log, "size": work.cursors[log].size, "reason": fault.reason, "stopped": fault.stopped}
             at = {"topic": place.topic, "partition": place.partition, "next": offset}
             await connection.execute(_PARK, about | at)
-        if nexts:
-            await connection.execute(_NEXT, _columns(nexts))
 
     async def _compute(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
         try:

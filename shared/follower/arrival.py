@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from shared.bus import CheckpointRecord, RecordError, from_record
@@ -44,11 +45,16 @@ def arrival(place: Place, offset: int, key: bytes | None, value: bytes | None, h
     content: Entry | CheckpointRecord | RecordError
     try:
         content = from_record(key, value, headers or ())
-        log = content.log
     except RecordError as error:
-        content, log = error, (key or b"").decode("ascii", "replace")
-    service = place.topic.rpartition(".")[2]
-    return Arrival(place, offset, log if log.startswith(f"{service}/") else "", content)
+        content = error
+    return Arrival(place, offset, _log(place.topic, key or b""), content)
+
+
+@lru_cache(4096)
+def _log(topic: str, key: bytes) -> str:
+    """The log that a key names, or nothing if no such log belongs on the topic."""
+    log, service = key.decode("ascii", "replace"), topic.rpartition(".")[2]
+    return log if log.startswith(f"{service}/") else ""
 
 
 def contiguous(

@@ -3,8 +3,9 @@
 import json
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from time import monotonic
 from typing import Self
 
 
@@ -54,9 +55,18 @@ def tell(figures: Iterable[Figure]) -> None:
     sys.stdout.flush()
 
 
-def median(rounds: Sequence[float]) -> float:
+def rounds(count: int, budget: float) -> Iterator[int]:
+    """The numbers of so many rounds; on a slow machine fewer, but one: none begins after so many seconds."""
+    until = monotonic() + budget
+    for number in range(count):
+        if number and monotonic() > until:
+            return
+        yield number
+
+
+def median(values: Sequence[float]) -> float:
     """The middle of what some rounds gave."""
-    return statistics.median(rounds)
+    return statistics.median(values)
 
 
 def percentile(values: Sequence[float], per_cent: int) -> float:

@@ -20,10 +20,11 @@ from shared.ledger import Ledger
 from shared.register import Register
 from shared.settings import Generation
 from shared.tlog.merkle import leaf_hash, root
-from tests.bench.figure import Figure, median, tell
+from tests.bench.figure import Figure, median, rounds, tell
 from tests.bench.place import Place
 
 ROUNDS: Final = 3
+BUDGET: Final = 25.0  # seconds after which no further round begins
 WARM: Final = 0.5  # seconds before a count begins
 WINDOW: Final = 2.0  # seconds that are counted
 
@@ -143,7 +144,7 @@ async def measure(place: Place) -> list[Figure]:
 async def _figure(ledger: Ledger, register: Register, bare: str, clients: int) -> Figure:
     floors: list[float] = []
     rates: list[float] = []
-    for number in range(ROUNDS):
+    for number in rounds(ROUNDS, BUDGET):
         log = f"submission/bench-{clients}-{number}"
         await register.open(log)
         rates.append(await ledger_rate(ledger, log, clients))

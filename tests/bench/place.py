@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -67,7 +67,7 @@ class Place:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka)
         try:
             await admin.start()
-            mine: Sequence[str] = [topic for topic in await admin.list_topics() if topic.startswith(prefix)]
+            mine = [topic for topic in await admin.list_topics() if topic.startswith(prefix)]
             await admin.delete_topics(mine)
         finally:
             await admin.close()

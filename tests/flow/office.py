@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+import httpx
+
 from deploy.client import Client, Refused
 from deploy.local import clock
 from deploy.local.home import SERVICES
@@ -87,6 +89,8 @@ class Office:
         self.groups = {agency.id: group for group in opening.groups for agency in group.agencies}
         self._clients: dict[tuple[Role | None, str | None, str], Client] = {}
         self._open = AsyncExitStack()
+        self.http = httpx.AsyncClient(timeout=30)
+        """For requests that are like no person's."""
 
     @classmethod
     async def plan(
@@ -116,6 +120,7 @@ class Office:
         return cls(stack, opening(PeriodFile.model_validate({**file, **changes}), rubrics))
 
     async def __aenter__(self) -> Self:
+        await self._open.enter_async_context(self.http)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -221,6 +221,17 @@ def test_a_checkpoint_of_another_key_is_refused(folder: Path) -> None:
     }
 
 
+def test_a_forged_checkpoint_of_endless_size_does_not_hold_the_audit_up(folder: Path) -> None:
+    forger = SigningKey.from_seed(f"{DEPLOYMENT}/{SURVEY}", bytes(32))
+    shutil.rmtree(folder / SURVEY / "checkpoints")
+    (folder / SURVEY / "checkpoint").write_bytes(sign_checkpoint(Checkpoint(forger.name, 2**62, bytes(32)), forger))
+    assert (f"{SURVEY}/checkpoint", "signature-fails") in {(each.file, each.name) for each in audited(folder).findings}
+    unlisted = Policy({origin: key for origin, key in POLICY.keys.items() if origin != forger.name})
+    assert (f"{SURVEY}/checkpoint", "key-missing") in {
+        (each.file, each.name) for each in audited(folder, unlisted).findings
+    }
+
+
 def test_a_signature_by_an_unknown_key_beside_the_logs_own_is_named(folder: Path) -> None:
     stranger = SigningKey.from_seed("stranger.example", bytes(32))
     for file in (folder / SURVEY / "checkpoint", max((folder / SURVEY / "checkpoints").iterdir())):

@@ -1,0 +1,40 @@
+"""One trace leads from a request to the moved scorecard."""
+
+from typing import Any
+
+from deploy.local.stack import Stack
+from shared.access import Role
+from shared.rubric import Agency, Label
+from tests.flow.office import SMALL, Office, rubric, until
+
+WANTED = {("submission", "SERVER"), ("submission", "relay send"), ("scoring", "follower apply")}
+
+
+async def test_a_request_is_one_trace_through_ledger_relay_and_follower(stack: Stack) -> None:
+    groups = ("central", rubric(SMALL), [Agency(id="north", name=Label(vi="north"))])
+    async with await Office.plan(stack, "traces", groups) as office:
+        await office.open()
+        clerk = await office.by(Role.AGENCY, "north")
+        answer = await clerk.send("submission", "PUT", office.here("north", "/items/1.1"), {"data": "20"})
+        _, trace, span, _ = answer.headers["traceresponse"].split("-")
+        spans: list[dict[str, Any]] = []
+
+        async def whole() -> bool:
+            nonlocal spans
+            found = await office.http.get(f"{stack.zipkin}/api/v2/trace/{trace}")
+            spans = found.json() if found.is_success else []
+            return {(each["localEndpoint"]["serviceName"], each["name"]) for each in spans} >= {
+                ("submission", "ledger append"),
+                ("submission", "relay send"),
+                ("scoring", "follower apply"),
+            }
+
+        await until(whole, 10)
+        by_id = {each["id"]: each for each in spans}
+        server = by_id[span]
+        assert (server["kind"], server["name"]) == ("SERVER", "put /periods/{period}/agencies/{agency}/items/{item}")
+        assert "parentId" not in server
+        assert {each["traceId"] for each in spans} == {trace}
+        held = {each["tags"].get("parindex.log") for each in spans} - {None}
+        assert held == {f"submission/{office.period}"}
+        assert "20" not in {value for each in spans for value in each["tags"].values()}
