@@ -58,19 +58,16 @@ def demo(
 
 
 def _clear(path: Path) -> None:
-    """Delete what an earlier demonstration left in its home. Raises Fault if the home is another deployment's."""
-    if not (path / "home.json").exists():
-        if path.exists() and any(path.iterdir()):
-            raise Fault(f"{path} is not empty and holds no stack; choose another --home")
-        return
-    deployment = Home.load(path).deployment
-    if not deployment.endswith(SUFFIX):
-        raise Fault(
-            f"{path} holds {deployment}; the demonstration deletes only what ends in {SUFFIX}: take another --home"
-        )
+    """Delete what an earlier demonstration left in its home. Raises Fault if anything else is there."""
+    if (path / "home.json").exists():
+        deployment = Home.load(path).deployment
+        if not deployment.endswith(SUFFIX):
+            raise Fault(f"{path} holds {deployment}; only what ends in {SUFFIX} is deleted: choose another --home")
+        Stack.load(path).reset()
+    elif path.exists() and not ending.is_all_there(path, SUFFIX, FILES):
+        raise Fault(f"{path} holds other files than a demonstration's; choose another --home")
     shutil.rmtree(path / FILES, ignore_errors=True)
     ending.clear(path)
-    Stack.load(path).reset()
 
 
 def _start(console: Console, path: Path) -> Stack:

@@ -17,6 +17,7 @@ from deploy.commands.officer import index_table
 from deploy.local.compose import ROOT
 from deploy.local.stack import Stack
 from shared.rubric import PeriodOpening
+from shared.tlog.checkpoint import Policy
 
 ARCHIVE: Final = "archive-export"
 POLICY: Final = "policy.txt"
@@ -75,6 +76,16 @@ def farewell(console: Console, stack: Stack, period: str, trace: str | None) -> 
     ]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def is_all_there(home: Path, suffix: str, *others: str) -> bool:
+    """Whether nothing is in the folder but what a demonstration takes out, of a deployment with this end of its name."""
+    if not {file.name for file in home.iterdir()} <= {ARCHIVE, POLICY, *others}:
+        return False
+    if not (home / POLICY).exists():
+        return not (home / ARCHIVE).exists()
+    origins = Policy.parse((home / POLICY).read_text(encoding="utf-8")).keys
+    return all(origin.partition("/")[0].endswith(suffix) for origin in origins)
 
 
 def clear(home: Path) -> None:

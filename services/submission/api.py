@@ -285,7 +285,7 @@ def _finish(routes: APIRouter, desk_: Desk) -> None:
 
 
 def _intake(routes: APIRouter, intake_: Intake) -> None:
-    @routes.post("/intake", tags=["intake"])
+    @routes.post("/intake", tags=["intake"], response_model_exclude_none=True)
     async def receive(request: Request, caller: System) -> list[Receipt]:
         """CloudEvents of an agency's system in structured mode, one or a batch; one receipt each, in their order."""
         if caller.agency is None:

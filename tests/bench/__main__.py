@@ -107,18 +107,21 @@ def table(figures: Sequence[Figure]) -> Table:
     for name in ("measured", "floor", "ratio", "target"):
         shown.add_column(name, justify="right")
     shown.add_column("met")
-    shown.add_column("others, a second")
     for figure in figures:
         shown.add_row(
-            figure.name,
+            _about(figure),
             _number(figure.value, figure.unit),
-            f"{_number(figure.floor, figure.unit)}\n[dim]{figure.floor_name}[/]",
+            _number(figure.floor, figure.unit),
             f"{figure.ratio:.2f}",
             _target(figure),
             {True: "[green]yes[/]", False: "[red]no[/]", None: ""}[figure.is_met],
-            figure.others,
         )
     return shown
+
+
+def _about(figure: Figure) -> str:
+    lines = [figure.name, f"[dim]floor: {figure.floor_name}[/]"]
+    return "\n".join(lines + [f"[dim]others: {figure.others}[/]"] * bool(figure.others))
 
 
 def _number(value: float, unit: str) -> str:

@@ -86,6 +86,6 @@ def _not_level(
     copies = {copy["log"]: copy for copy in told["follows"]}
     for log in sorted(logs):
         copy, size = copies.get(log, {}), sizes.get(log)
-        if log.partition("/")[0] in follows:
-            if (copy.get("size"), copy.get("checked"), copy.get("parked")) != (size, size, False):
-                yield f"{log} of {size}: {copy}"
+        reached = tuple(copy.get(name) for name in ("size", "checked", "parked"))
+        if log.partition("/")[0] in follows and reached != (size, size, False):
+            yield f"{log} of {size}: {copy}"

@@ -7,7 +7,12 @@ from shared.access import Role
 from shared.rubric import Agency, Label
 from tests.flow.office import SMALL, Office, rubric, until
 
-WANTED = {("submission", "SERVER"), ("submission", "relay send"), ("scoring", "follower apply")}
+ROUTE = "put /periods/{period}/agencies/{agency}/items/{item}"
+PATH = {
+    ("submission", "SERVER", ROUTE),
+    ("submission", "PRODUCER", "relay send"),
+    ("scoring", "CONSUMER", "follower apply"),
+}
 
 
 async def test_a_request_is_one_trace_through_ledger_relay_and_follower(stack: Stack) -> None:
@@ -23,17 +28,12 @@ async def test_a_request_is_one_trace_through_ledger_relay_and_follower(stack: S
             nonlocal spans
             found = await office.http.get(f"{stack.zipkin}/api/v2/trace/{trace}")
             spans = found.json() if found.is_success else []
-            return {(each["localEndpoint"]["serviceName"], each["name"]) for each in spans} >= {
-                ("submission", "ledger append"),
-                ("submission", "relay send"),
-                ("scoring", "follower apply"),
-            }
+            return PATH <= {(each["localEndpoint"]["serviceName"], each["kind"], each["name"]) for each in spans}
 
         await until(whole, 10)
         by_id = {each["id"]: each for each in spans}
-        server = by_id[span]
-        assert (server["kind"], server["name"]) == ("SERVER", "put /periods/{period}/agencies/{agency}/items/{item}")
-        assert "parentId" not in server
+        assert (by_id[span]["name"], "parentId" in by_id[span]) == (ROUTE, False)
+        assert all(each.get("parentId", span) in by_id for each in spans)
         assert {each["traceId"] for each in spans} == {trace}
         held = {each["tags"].get("parindex.log") for each in spans} - {None}
         assert held == {f"submission/{office.period}"}
