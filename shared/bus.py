@@ -1,6 +1,7 @@
 """The bus: the topics, and how an entry or a checkpoint travels as a Kafka record (CloudEvents binary mode)."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ _CONTENT_TYPE: Final = "content-type"
 _SALT: Final = "datasalt"
 _CHECKPOINT: Final = ".checkpoint.v1"
 _REQUIRED: Final = {"specversion", "type", "id", "source", "subject", "time", "position", "version", "datahash"}
+
+_FLUSH_SECONDS: Final = 5.0
+
+_logger = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -210,11 +215,15 @@ class Publisher:
                 raise outcome
 
     async def close(self) -> None:
-        """Flush and stop."""
+        """Flush, for five seconds at most, and stop."""
         async with self._lock:
             producer, self._producer = self._producer, None
             if producer is not None:
-                await producer.stop()
+                try:
+                    async with asyncio.timeout(_FLUSH_SECONDS):
+                        await producer.stop()
+                except TimeoutError:
+                    _logger.warning("records that were not acknowledged are given up")
 
     def _look(self, producer: AIOKafkaProducer, done: asyncio.Future[Any]) -> None:
         if done.cancelled() or done.exception() is not None:

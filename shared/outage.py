@@ -6,10 +6,17 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final
 
+from aiokafka.errors import KafkaError
+from asyncpg.exceptions import InterfaceError as AsyncpgInterfaceError
+from asyncpg.exceptions import PostgresError as AsyncpgError
+from sqlalchemy.exc import SQLAlchemyError
+
 from shared.decider import Rejected
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 30.0
+EXPECTED: Final = (SQLAlchemyError, AsyncpgError, AsyncpgInterfaceError, KafkaError, OSError, Rejected)
+"""What the clients of the database and the broker raise while these are away, and a refusal by the rules."""
 
 _logger = logging.getLogger(__name__)
 
@@ -36,6 +43,7 @@ async def persevere(
             if monotonic() - started > longest:
                 pause = FIRST_PAUSE
             name = failure.code if isinstance(failure, Rejected) else type(failure).__name__
-            _logger.log(level, "%s: %s; again in %.1f s", what, name, pause)
+            fault = None if isinstance(failure, EXPECTED) else failure  # a fault of ours shows where it happened
+            _logger.log(level, "%s: %s; again in %.1f s", what, name, pause, exc_info=fault)
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)

@@ -46,14 +46,14 @@ def demo(
     _clear(path)
     opening = read_opening(PERIOD)
     stack = _start(console, path)
-    took = f"[dim]{time.monotonic() - begun:5.1f} s[/]"
-    console.print(f"{took}  {DEPLOYMENT} · Zipkin {stack.zipkin}/zipkin/", highlight=False)
-    published, trace = asyncio.run(_play(console, stack, opening))
+    screen = Screen(console, begun, opening.period)
+    screen.tell(f"{DEPLOYMENT} đã khởi động, vết tại {stack.zipkin}/zipkin/", "the stack is up, traces are there")
+    published, trace = asyncio.run(_play(screen, stack, opening))
     ending.show_published(console, published, opening)
     archive, policy = ending.take_out(stack)
-    code = ending.audit(console, archive, policy)
+    code = ending.audit(console, archive, policy, opening.period)
     ending.farewell(console, stack, opening.period, trace)
-    console.print(f"[dim]{time.monotonic() - begun:.1f} s[/]", highlight=False)
+    screen.tell("Xong", "done")
     raise typer.Exit(code)
 
 
@@ -81,11 +81,11 @@ def _start(console: Console, path: Path) -> Stack:
         return start(path, deployment=DEPLOYMENT, clock=OPENING, progress=progress, settings=SETTINGS)
 
 
-async def _play(console: Console, stack: Stack, opening: PeriodOpening) -> tuple[dict[str, Any], str | None]:
+async def _play(screen: Screen, stack: Stack, opening: PeriodOpening) -> tuple[dict[str, Any], str]:
     async with People(stack) as people:
-        reader = await people.approver()
-        async with Screen(console, reader, opening.period) as screen:
-            story = Story(stack, opening, people, screen, stack.home.path / FILES)
+        story = Story(stack, opening, people, screen, stack.home.path / FILES)
+        async with screen.following(await people.approver()):
             await story.play()
         published: dict[str, Any] = await (await people.anyone()).get("scoring", f"/published/{opening.period}")
+        await story.archived()
         return published, story.trace

@@ -333,9 +333,9 @@ def survey_import_study(agency: str, file: Path, name: Period, token: Token, hom
 
 def index_table(rows: list[dict[str, Any]], title: str) -> Table:
     """The index as a table in Vietnamese and English, with comma decimals."""
-    parts = sorted({part for row in rows for part in row.get("parts", {})}, key=_PART_ORDER.index)
+    parts = [part for part in _PARTS if any(part in _points(row) for row in rows)]
     table = Table(title=title)
-    for heading in ("Hạng\nRank", "Cơ quan\nAgency", "Tự đánh giá\nSelf-assessed"):
+    for heading in ("Hạng\nRank", "Cơ quan\nAgency", "Tự chấm\nSelf"):
         table.add_column(heading, justify="left" if heading.startswith("Cơ") else "right")
     for part in parts:
         table.add_column(_PARTS[part], justify="right")
@@ -346,7 +346,7 @@ def index_table(rows: list[dict[str, Any]], title: str) -> Table:
             str(row.get("rank") or ""),
             row["name_vi"],
             _comma(row.get("self_assessed")),
-            *(_comma(row.get("parts", {}).get(part)) for part in parts),
+            *(_comma(_points(row).get(part)) for part in parts),
             _comma(row.get("total")),
             row.get("band") or "",
         )
@@ -355,11 +355,16 @@ def index_table(rows: list[dict[str, Any]], title: str) -> Table:
 
 _PARTS = {
     "appraisal": "Thẩm định\nAppraisal",
-    "survey": "Điều tra XHH\nSurvey",
-    "bonus": "Điểm thưởng\nBonus",
-    "penalty": "Điểm phạt\nPenalty",
+    "survey": "Điều tra\nSurvey",
+    "bonus": "Thưởng\nBonus",
+    "penalty": "Phạt\nPenalty",
 }
-_PART_ORDER = list(_PARTS)
+
+
+def _points(row: dict[str, Any]) -> dict[str, str]:
+    """The parts' points of a row; none where the publication policy withholds them."""
+    parts = row.get("parts")
+    return parts if isinstance(parts, dict) else {}
 
 
 def _comma(number: str | None) -> str:

@@ -49,14 +49,14 @@ def take_out(stack: Stack) -> tuple[Path, Path]:
     return archive, policy
 
 
-def audit(console: Console, archive: Path, policy: Path) -> int:
+def audit(console: Console, archive: Path, policy: Path, period: str) -> int:
     """Audit the exported folder in a process without a network, a home and any address; its exit code."""
-    words = [sys.executable, *OFFLINE, "audit", str(archive), "--policy", str(policy)]
-    console.print(f"\n[bold]parindex audit {_short(archive)} --policy {_short(policy)}[/]", highlight=False)
+    words = [sys.executable, *OFFLINE, "audit", str(archive), "--policy", str(policy), "--period", period]
+    console.print(f"\n[bold]parindex {' '.join(_short(Path(word)) for word in words[3:])}[/]", highlight=False)
     return subprocess.run(words, cwd=ROOT, env=_bare(), check=False).returncode  # noqa: S603 - this package's own words
 
 
-def farewell(console: Console, stack: Stack, period: str, trace: str | None) -> None:
+def farewell(console: Console, stack: Stack, period: str, trace: str) -> None:
     """How to look further: the trace of one decision, a byte changed by hand, the running stack."""
     home = _short(stack.home.path)
     archive, policy = f"{home}/{ARCHIVE}", f"{home}/{POLICY}"
@@ -79,7 +79,7 @@ def farewell(console: Console, stack: Stack, period: str, trace: str | None) -> 
 
 
 def is_all_there(home: Path, suffix: str, *others: str) -> bool:
-    """Whether nothing is in the folder but what a demonstration takes out, of a deployment with this end of its name."""
+    """Whether nothing is in the folder but what a demonstration takes out of a deployment whose name ends so."""
     if not {file.name for file in home.iterdir()} <= {ARCHIVE, POLICY, *others}:
         return False
     if not (home / POLICY).exists():

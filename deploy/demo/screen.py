@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any, Final, Self
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, Final
 
 from rich.console import Console
 from rich.live import Live
@@ -28,36 +29,34 @@ COLUMNS: Final = (
 
 
 class Screen:
-    """Tells the steps and follows the live table of one period. Where the output is no terminal, the table is printed
-    as a few lines at the end of a step instead of moving."""
+    """Tells the steps, with the seconds since `begun` (of the monotonic clock), and shows the live table of one period.
 
-    def __init__(self, console: Console, reader: Client, period: str) -> None:
-        self._console, self._reader, self._period = console, reader, period
+    Where the output is no terminal, the table is printed as a few lines at the end of a step instead of moving.
+    """
+
+    def __init__(self, console: Console, begun: float, period: str) -> None:
+        self._console, self._begun, self._period = console, begun, period
         self._body: dict[str, Any] = {"rows": [], "heads": {}}
-        self._live: Live | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._begun = time.monotonic()
+        self._following: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=8, transient=True)
-            self._live.start()
-        self._task = asyncio.create_task(self._follow(), name="live table")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        [outcome] = await asyncio.gather(self._task, return_exceptions=True)
-        if self._live is not None:
-            self._live.stop()
-        if isinstance(outcome, Exception):
-            raise outcome
+    @asynccontextmanager
+    async def following(self, reader: Client) -> AsyncIterator[None]:
+        """Keep the table up to date with what `reader` may see, and moving on a terminal."""
+        live = Live(console=self._console, get_renderable=self._table, refresh_per_second=8, transient=True)
+        self._following = asyncio.create_task(self._follow(reader), name="live table")
+        try:
+            with live if self._console.is_terminal else nullcontext():
+                yield
+        finally:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
 
     def tell(self, vi: str, en: str) -> None:
         """One line: what has just been done."""
         self._console.print(
-            f"[dim]{time.monotonic() - self._begun:5.1f} s[/]  {vi} [dim]· {en}[/]", highlight=False, soft_wrap=True
+            f"[dim]{time.monotonic() - self._begun:5.1f} s[/]  {vi} [dim]· {en}[/]",
+            highlight=False,
+            soft_wrap=not self._console.is_terminal,
         )
 
     async def reach(self, sizes: Mapping[str, int]) -> None:
@@ -67,19 +66,21 @@ class Screen:
         """
 
         async def reached() -> bool:
+            if self._following is not None and self._following.done():
+                self._following.result()  # raises what ended it
             heads = self._body["heads"]
             return all(heads[log]["size"] >= size if log in heads else not size for log, size in sizes.items())
 
         await until(reached, "the table does not come up to date; see `parindex status`")
-        if self._live is None:
+        if not self._console.is_terminal:
             for row in self._body["rows"]:
                 self._console.print(f"         {_line(row)}", highlight=False, soft_wrap=True)
 
-    async def _follow(self) -> None:
+    async def _follow(self, reader: Client) -> None:
         query = ""
         while True:
             try:
-                self._body = await self._reader.get("scoring", f"/periods/{self._period}/table{query}")
+                self._body = await reader.get("scoring", f"/periods/{self._period}/table{query}")
                 query = f"?after={self._body['version']}"
             except Refused as refused:
                 if refused.code != "period-unknown":  # the scoring service has not heard of the period yet

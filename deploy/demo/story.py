@@ -43,7 +43,7 @@ class Story:
         [self.group] = opening.groups
         self.rubric = opening.rubric_of(self.group.id)
         self.period = opening.period
-        self.trace: str | None = None
+        self.trace = ""
         """The trace of one decision, from its request to the new index."""
 
     @property
@@ -186,7 +186,7 @@ class Story:
     async def _set(self, appraiser: Client, agency: str, code: str, value: str, reason_code: str, reason: str) -> None:
         body = {"data": value, "reason_code": reason_code, "reason": reason}
         answer = await appraiser.send("appraisal", "PUT", self.here(agency, f"/items/{code}/appraisal"), body)
-        self.trace = answer.headers.get("traceresponse", "").split("-")[1]
+        self.trace = answer.headers["traceresponse"].split("-")[1]
 
     async def explain(self) -> None:
         """An appraiser asks an agency to explain the item that it corrected; the agency answers in time."""
@@ -285,6 +285,16 @@ class Story:
         )
         await again(lambda: officer.post("scoring", f"{here}/publication"), waits)
         self.screen.tell("Công bố Chỉ số", "the index is published, with the heads it was computed from")
+
+    async def archived(self) -> None:
+        """Wait until the archive holds every log as it now stands, the publication with it."""
+        anyone = await self.people.anyone()
+
+        async def whole() -> bool:
+            reports = [await anyone.get(service, "/health/progress") for service in SERVICES]
+            return all(log["archived"] == log["size"] for report in reports for log in report["logs"])
+
+        await until(whole, "the logs are not archived; see `parindex status`")
 
     async def _settle(self) -> None:
         """Let the table come to where the logs stand."""

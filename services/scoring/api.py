@@ -300,7 +300,8 @@ def _public_routes(desk: Desk, routes: APIRouter) -> None:
         """The published index: table, heads, formula, decision, and where the archive is. No token is needed."""
         manifest, found, look = await published(period)
         known = look.states.period
-        opened, rows = known.the_opened(), list(public_rows(manifest, known))
+        opened = known.the_opened()
+        rows = list(public_rows((card.row for card in found.cards.values()), known))
         settings = desk.service.settings
         base = f"{settings.s3_endpoint}/{settings.s3_prefix}"
         return {
@@ -313,7 +314,7 @@ def _public_routes(desk: Desk, routes: APIRouter) -> None:
             "digest": manifest.digest,
             "groups": [group.model_dump(mode="json") for group in opened.groups],
             "table": rows,
-            "withheld": len(manifest.table) - len(rows),
+            "withheld": len(found.cards) - len(rows),
             "heads": {log: head.model_dump(mode="json") for log, head in sorted(manifest.heads.items())},
             "entry": {"log": f"scoring/{period}", "position": found.position},
             "archive": {"proof": f"{base}-{Bucket.PROOF}/", "data": f"{base}-{Bucket.DATA}/"},

@@ -269,15 +269,17 @@ class _Audit:
 
     def _compare(self, publication: Publication, result: Result) -> None:
         entry, index = publication.entry, publication.event
-        table = [row.model_dump(mode="json", exclude_none=True) for row in result.table]
-        self._figures(entry, "table", _stated(entry, "table"), table)
         published = {card.agency: part for part, card in publication.cards}
+        if list(published) != [row.agency for row in result.table]:
+            self.report.find_entry("figure-differs", entry, f"the table's order is published as {', '.join(published)}")
         if len(published) != len(publication.cards) or published.keys() != result.cards.keys():
             self.report.find_entry("figure-differs", entry, f"cards of {', '.join(sorted(published))} are published")
+        rows = {row.agency: row.model_dump(mode="json", exclude_none=True) for row in result.table}
         for agency, part in published.items():
             if agency in result.cards:
                 card = result.cards[agency].model_dump(mode="json", exclude_none=True)
                 self._figures(part, f"card {agency}", _stated(part, "card"), card)
+                self._figures(part, f"row {agency}", _stated(part, "row"), rows[agency])
         if index.digest != result.digest:
             self.report.find_entry("digest-differs", entry, f"{index.digest} is published, {result.digest} recomputed")
 

@@ -199,11 +199,7 @@ def _publish(state: Index, command: Publish) -> list[Event]:
     if command.own.size != command.position:
         raise Rejected("result-outdated", "the scoring log has grown while the result was computed; repeat")
     _same_digest(approved.digest, result.digest)
-    agencies = on.states.period.agencies
-    cards = [
-        CardPublished(agency=agency, group=agencies[agency].group, card=card)
-        for agency, card in sorted(result.cards.items())
-    ]
+    cards = [CardPublished(agency=row.agency, row=row, card=result.cards[row.agency]) for row in result.table]
     manifest = IndexPublished(
         period=on.period,
         formula=result.formula,
@@ -211,7 +207,6 @@ def _publish(state: Index, command: Publish) -> list[Event]:
         digest=result.digest,
         decision=approved.decision,
         dated=approved.dated,
-        table=result.table,
         count=len(cards),
         first=command.position,
         parts_digest=parts_digest(cards),

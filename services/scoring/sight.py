@@ -1,6 +1,6 @@
 """What a caller may see of an agency's card, and what everyone may see of a published one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,7 +10,7 @@ from services.scoring.scorecard import Assessed, Judged, States
 from shared.access import Caller, Role, own_agency
 from shared.decider import Rejected
 from shared.events import instant, plain
-from shared.events.scoring import IndexPublished
+from shared.events.scoring import Row
 from shared.period import Period
 from shared.rubric import Card, LeafValue, Rubric
 
@@ -162,10 +162,10 @@ def publication_of(period: Period, agency: str) -> str:
     return period.agencies[agency].publication or period.the_opened().publication
 
 
-def public_rows(manifest: IndexPublished, period: Period) -> Iterator[dict[str, Any]]:
+def public_rows(rows: Iterable[Row], period: Period) -> Iterator[dict[str, Any]]:
     """The rows of the published table that the policy leaves: of `totals-only` the parts and the self-assessed total
     read `withheld`, of `nothing` there is no row."""
-    for row in manifest.table:
+    for row in rows:
         policy = publication_of(period, row.agency)
         if policy == "nothing":
             continue

@@ -237,13 +237,18 @@ class Intake:
         agency = place.topic.removeprefix(self._service.bus.intake_topic(""))
         if place not in self._next:
             self._next[place] = await self._unanswered(place, agency)
-        unanswered, sent = self._next[place], []
-        for record in records:
-            if record.offset < unanswered:
-                continue
-            receipt = await self._receive(agency, record)
-            topic = self._service.bus.receipts_topic(agency)
-            sent.append(await self._publisher.send(topic, self._record(agency, receipt, record.offset), 0))
+        unanswered, sent = self._next[place], list[asyncio.Future[Any]]()
+        try:
+            for record in records:
+                if record.offset < unanswered:
+                    continue
+                receipt = await self._receive(agency, record)
+                topic = self._service.bus.receipts_topic(agency)
+                sent.append(await self._publisher.send(topic, self._record(agency, receipt, record.offset), 0))
+        except Exception:
+            # receipts still on their way would not be seen when the topic is read for what is answered
+            await self._publisher.settled(sent)
+            raise
         await self._publisher.settled(sent)
         if place in self._next:  # not given up meanwhile
             self._next[place] = max(unanswered, records[-1].offset + 1)

@@ -73,16 +73,19 @@ class ResultApproved(Event):
 
 
 class CardPublished(Event):
-    """One agency's card of the published result; it counts only under the manifest `index-published` that follows."""
+    """One agency's row of the published table and its card; the rows stand in the order of the table.
+
+    It counts only under the manifest `index-published` that follows.
+    """
 
     type: ClassVar[str] = "scoring.card-published.v1"
     agency: Id
-    group: Id
+    row: Row
     card: Card
 
 
 class IndexPublished(Event):
-    """The index of the period: the table, the heads it was computed from, and the manifest of its cards."""
+    """The index of the period: the heads it was computed from, the decision, and the manifest of its rows and cards."""
 
     type: ClassVar[str] = "scoring.index-published.v1"
     period: Id
@@ -91,7 +94,6 @@ class IndexPublished(Event):
     digest: Sha256
     decision: str
     dated: date
-    table: Annotated[tuple[Row, ...], Field(max_length=5000)]
     count: int
     first: int
     parts_digest: Sha256

@@ -56,7 +56,7 @@ class Head(NamedTuple):
     root: bytes
 
 
-class StalledError(Exception):
+class StalledError(ConnectionError):
     """Faust has ended, or brings nothing though records wait."""
 
 
@@ -246,7 +246,7 @@ class Follower:
         async with self._bus.reader() as reader:
             while True:
                 await self._measure_once(reader)
-                await asyncio.sleep(MEASURE_SECONDS)
+                await asyncio.sleep(MEASURE_SECONDS if self._ends else 0.2)
 
     async def _measure_once(self, reader: Any) -> None:
         ends = await reader.end_offsets([TopicPartition(*place) for place in self._nexts])

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import text
@@ -14,8 +15,14 @@ from shared.ledger import read_entries
 from shared.outage import persevere
 
 BATCH: Final = 500
+POLL: Final = 1.0
+"""Seconds between two looks for entries that nobody told of: the answer to the follower's commit was lost, or another
+replica has applied them and ended before its reaction."""
 
-_LOGS = text("SELECT log FROM cursor")
+_LOGS = text("""
+    SELECT cursor.log FROM cursor LEFT JOIN reacted ON reacted.log = cursor.log
+    WHERE cursor.size > coalesce(reacted.size, 0)
+""")
 _RANGE = text("""
     SELECT coalesce(reacted.size, 0) AS start, cursor.size AS stop
     FROM cursor LEFT JOIN reacted ON reacted.log = cursor.log WHERE cursor.log = :log
@@ -53,7 +60,10 @@ class Reactions:
                     if log not in self._wakers:
                         self._wakers[log] = asyncio.Event()
                         group.create_task(self._react_to(log), name=f"reactions to {log}")
-                await self._new_log.wait()
+                    self._wakers[log].set()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL):
+                        await self._new_log.wait()
                 return True
 
             await persevere("looking for logs to react to", look)

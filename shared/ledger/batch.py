@@ -47,7 +47,9 @@ class Moment:
 class Seen(Protocol):
     """A followed log that a decision rests on; see `Projection.of`."""
 
-    log: str
+    @property
+    def log(self) -> str:
+        """The log\'s name."""
 
     async def read(self, connection: AsyncConnection) -> tuple[int, Any]:
         """The cursor in this transaction, and the state folded to it."""

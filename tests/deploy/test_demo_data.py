@@ -1,6 +1,10 @@
 """The demonstration's material: data for every rule, documents, ballots, the same in every run."""
 
 import hashlib
+import json
+import socket
+import subprocess
+import sys
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,12 +12,15 @@ from pathlib import Path
 import pytest
 
 from deploy.assessment import read_rows
-from deploy.commands.demo import PERIOD
+from deploy.commands.demo import PERIOD, demo
 from deploy.commands.officer import read_opening
-from deploy.demo import ballots, data, evidence, story
+from deploy.demo import ballots, data, ending, evidence, story
 from deploy.demo.people import FIELDS
+from deploy.fault import Fault
 from shared.rubric import Agency, Leaf, Mode, PeriodOpening, Rubric, appraise, declare, points
 from shared.rubric.rules import Branch, ByHand, Count, LateDays, Levels, Proportional, Shares, Steps, YesNo
+from shared.tlog.checkpoint import Policy
+from shared.tlog.note import log_key
 
 AGENCIES = tuple(data.STRENGTHS)
 
@@ -172,3 +179,39 @@ def test_the_best_option_is_ticked_more_often_for_the_agency_that_is_liked_more(
 def test_the_survey_has_at_least_two_thousand_ballots_in_three_groups(rubric: Rubric) -> None:
     assert len(rubric.respondents) == len(rubric.forms) == 3
     assert len(AGENCIES) * len(rubric.forms) * ballots.EACH >= 2000
+
+
+def test_the_demonstration_deletes_no_other_deployment(tmp_path: Path) -> None:
+    body: dict[str, object] = {"deployment": "parindex.example", "clock": None, "ports": {}}
+    (tmp_path / "home.json").write_text(json.dumps(body))
+    with pytest.raises(Fault, match=r"holds parindex\.example"):
+        demo(tmp_path)
+    assert (tmp_path / "home.json").exists()
+
+
+def test_the_demonstration_deletes_no_other_files(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(Fault, match="other files"):
+        demo(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_an_export_of_another_deployment_is_not_taken_for_the_demonstrations(tmp_path: Path) -> None:
+    def left(deployment: str) -> Path:
+        folder = tmp_path / deployment
+        (folder / ending.ARCHIVE).mkdir(parents=True)
+        origin = f"{deployment}/scoring/register"
+        (folder / ending.POLICY).write_text(Policy({origin: log_key(b"k" * 32, origin).verifier}).text())
+        return folder
+
+    assert ending.is_all_there(left("hanoi.demo"), ".demo")
+    assert not ending.is_all_there(left("parindex.example"), ".demo")
+
+
+def test_the_audits_process_can_reach_no_server() -> None:
+    attempt = "import socket, sys; from deploy.demo.offline import refuse; sys.addaudithook(refuse); "
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        call = f"socket.create_connection(('127.0.0.1', {server.getsockname()[1]}))"
+        done = subprocess.run([sys.executable, "-c", attempt + call], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "this process has no network" in done.stderr

@@ -86,6 +86,6 @@ def _not_level(
     copies = {copy["log"]: copy for copy in told["follows"]}
     for log in sorted(logs):
         copy, size = copies.get(log, {}), sizes.get(log)
-        reached = tuple(copy.get(name) for name in ("size", "checked", "parked"))
-        if log.partition("/")[0] in follows and reached != (size, size, False):
+        whole = {"size": size, "checked": size, "parked": False}
+        if log.partition("/")[0] in follows and not whole.items() <= copy.items():
             yield f"{log} of {size}: {copy}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 import httpx
 
+from deploy.assessment import send_file
 from deploy.client import Client, Refused
 from deploy.local import clock
 from deploy.local.home import SERVICES
@@ -176,11 +177,6 @@ class Office:
         answer: dict[str, Any] = await clerk.put("submission", self.here(agency, f"/items/{item}"), {"data": data})
         return answer
 
-    async def explain(self, agency: str, item: str, text: str = "Theo sổ theo dõi của cơ quan.") -> None:
-        """Explain one item instead of giving evidence."""
-        clerk = await self.by(Role.AGENCY, agency)
-        await clerk.put("submission", self.here(agency, f"/items/{item}/explanation"), {"text": text})
-
     async def submit(self, agency: str) -> None:
         """The head approves what stands, and it is submitted."""
         head, clerk = await self.by(Role.AGENCY_HEAD, agency), await self.by(Role.AGENCY, agency)
@@ -189,10 +185,11 @@ class Office:
         await clerk.post("submission", self.here(agency, "/submission"), digest)
 
     async def assess(self, agency: str, data: Mapping[str, str]) -> None:
-        """A whole self-assessment: each item declared and explained, approved and submitted."""
+        """A whole self-assessment: each item declared, one document for all of them, approved and submitted."""
         for item, value in data.items():
             await self.declare(agency, item, value)
-            await self.explain(agency, item)
+        clerk, report = await self.by(Role.AGENCY, agency), f"%PDF-1.4 {self.period} {agency}".encode()
+        await send_file(clerk, self.here(agency), "Báo cáo.pdf", report, "application/pdf", list(data))
         await self.submit(agency)
 
     async def assess_all(self, table: Mapping[str, Mapping[str, str]]) -> None:
@@ -203,17 +200,13 @@ class Office:
         officer = await self.by(Role.OFFICER)
         await officer.post("submission", self.here(rest="/closing"))
 
-    async def recognise(self, agency: str, fields: Iterable[str] | None = None) -> None:
-        """The appraiser recognises the declared items of these fields, or of all that have one."""
+    async def recognise(self, agency: str, *items: str) -> None:
+        """The appraiser recognises these items as declared, or all that an agency declares."""
+        leaves = self.opening.rubric_of(self.groups[agency].id).leaves.values()
+        declared = [leaf.code for leaf in leaves if leaf.mode is Mode.SELF_ASSESSED]
+        body = {"items": items or declared, "reason": "Phù hợp với tài liệu kiểm chứng."}
         appraiser = await self.by(Role.APPRAISER)
-        for field in self.fields_of(agency) if fields is None else fields:
-            body = {"field": field, "reason": "Phù hợp với tài liệu kiểm chứng."}
-            await self._later(appraiser.post, "appraisal", self.here(agency, "/recognitions"), body)
-
-    def fields_of(self, agency: str) -> list[str]:
-        """The fields that have a self-assessed item."""
-        fields = self.opening.rubric_of(self.groups[agency].id).fields
-        return [field.code for field in fields if any(leaf.mode is Mode.SELF_ASSESSED for leaf in field.leaves)]
+        await self._later(appraiser.post, "appraisal", self.here(agency, "/recognitions"), body)
 
     async def correct(self, agency: str, item: str, data: str, code: str = "data-corrected") -> dict[str, Any]:
         """The appraiser sets an item's data."""

@@ -1,5 +1,7 @@
 """What the services refuse: who asks what, and the status, the stable code and the field of the answer."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from shared.access import Role
@@ -40,7 +42,7 @@ class Bad(NamedTuple):
     status: int
     code: str
     field: str | None = None
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 _ITEM = f"submission PUT …/agencies/{OPEN}/items"

@@ -102,7 +102,7 @@ async def test_a_whole_self_assessment_comes_by_kafka_and_only_the_head_approves
 
 
 async def test_a_message_that_cannot_be_understood_has_a_receipt_that_says_why(connected: Connected) -> None:
-    office, agency, _, wire = connected
+    office, wire = connected.office, connected.wire
     before = await connected.position()
     broken = await wire.send(b"{not json")
     assert (broken["status"], broken["code"], "request" in broken) == ("refused", "not-json", False)

@@ -19,9 +19,7 @@ DECLARED: Final = {NORTH: {"1.1": "20", "1.2": "95"}, EAST: {"1.1": "10", "1.2":
 UNSEATED: Final[Open] = frozenset({("council-missing",)})
 NOT_FINAL: Final[Open] = frozenset({("appraisal-not-final",)})
 NOT_CLOSED: Final[Open] = frozenset({("agency-open", NORTH), ("agency-open", EAST)})
-UNCOVERED: Final[Open] = frozenset(
-    ("survey-open", agency, item) for agency in (NORTH, EAST) for item in ("3.1", "3.2")
-)
+UNCOVERED: Final[Open] = frozenset(("survey-open", agency, item) for agency in (NORTH, EAST) for item in ("3.1", "3.2"))
 POLLED: Final[Open] = frozenset({("survey-open", "poll")})
 
 

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -40,14 +41,14 @@ async def call(
     who: Who,
     what: str,
     body: Any = None,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
     token: str | None = None,
 ) -> httpx.Response:
     """Send `service METHOD path` with the token of `who`; `…` stands for the period's path."""
     service, method, path = what.split(" ")
     role, agency, name = who
     bearer = token or (None if role is None else office.token(role, agency, name))
-    sent = ({} if bearer is None else {"Authorization": f"Bearer {bearer}"}) | (headers or {})
+    sent = ({} if bearer is None else {"Authorization": f"Bearer {bearer}"}) | dict(headers)
     content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
     more = {} if content is None else {"Content-Type": "application/json"}
     url = office.stack.services[service] + path.replace("…", office.here())
@@ -56,7 +57,7 @@ async def call(
 
 async def sizes(office: Office) -> dict[str, int]:
     """The size of each of the period's logs, and whether others are there that no test has asked for."""
-    found = {}
+    found: dict[str, int] = {}
     for url in office.stack.services.values():
         logs = (await office.http.get(f"{url}/health/progress")).json()["logs"]
         found |= {each["log"]: each["size"] for each in logs}
@@ -149,7 +150,7 @@ async def test_expired_foreign_and_forged_tokens_are_refused(office: Office, tmp
             mint(own, **{**terms, "issuer": "urn:somebody-else"}, **claims),
             mint(own, **{**terms, "audience": "another-system"}, **claims),
             mint(own, **terms, **{**claims, "agency": "Not An Id"}),
-            jwt.encode(good, key=None, algorithm="none"),
+            jwt.encode(good, key="", algorithm="none"),
             jwt.encode(good, key="0" * 64, algorithm="HS256"),
         ],
     }

@@ -28,7 +28,7 @@ async def test_a_request_is_one_trace_through_ledger_relay_and_follower(stack: S
             nonlocal spans
             found = await office.http.get(f"{stack.zipkin}/api/v2/trace/{trace}")
             spans = found.json() if found.is_success else []
-            return PATH <= {(each["localEndpoint"]["serviceName"], each["kind"], each["name"]) for each in spans}
+            return {(each["localEndpoint"]["serviceName"], each["kind"], each["name"]) for each in spans} >= PATH
 
         await until(whole, 10)
         by_id = {each["id"]: each for each in spans}

@@ -1,8 +1,7 @@
 """The published index of 2019 of the central agencies in Vĩnh Phúc (1007/QĐ-UBND, 24-4-2020), played in the services.
 
-The totals, their two parts and the order are the published ones. Which items an agency lost its direct points on was not
-published: the declarations here are laid out so that their sums, item by item below the 63 points, are the published
-direct points.
+The totals, their two parts and the order are the published ones. On which items an agency lost direct points was not
+published: the declarations here are laid out so that their sums are the published direct points.
 """
 
 from typing import Final
@@ -30,7 +29,6 @@ NAMES: Final = {
     INSURANCE: "Bảo hiểm xã hội tỉnh",
 }
 ITEMS: Final = ("1.1", "1.2", "2.1", "3.1", "3.2", "4.1", "5.1", "6.1", "7.1", "7.2", "8.1")
-MAXIMA: Final = ("2", "9", "7", "4", "8", "6", "9", "6", "2", "6", "4")
 DECLARED: Final = {
     # 3.1 is a rate (above 95 %: 4; 80 to 95 %: 2; else 0), 7.1 a count of 0,5 each up to 2, the others are points
     INSURANCE: ("timely", "8,25", "6,5", "97,2", "7,25", "5,5", "8,25", "5,75", "4", "5,25", "3,75"),

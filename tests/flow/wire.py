@@ -34,7 +34,7 @@ class Wire:
         try:
 
             async def made() -> bool:
-                return {f"parindex.intake.{agency}", receipts} <= await consumer.topics()
+                return bool(await consumer.topics() >= {f"parindex.intake.{agency}", receipts})
 
             await until(made)
             consumer.assign([TopicPartition(receipts, 0)])
@@ -44,7 +44,7 @@ class Wire:
             await consumer.stop()
 
     async def ask(self, kind: str, data: dict[str, Any], name: str | None = None) -> dict[str, Any]:
-        """Send one request as a CloudEvent in binary mode; its receipt. `name` is the event's id, a fresh one without."""
+        """Send one request as a CloudEvent in binary mode, with that event id or a fresh one; its receipt."""
         attributes = {
             "ce_specversion": "1.0",
             "ce_id": name or str(uuid.uuid4()),

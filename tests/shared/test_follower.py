@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import OffsetAndMetadata
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
@@ -409,6 +410,27 @@ async def test_the_stored_offset_counts_and_not_what_the_broker_holds(
     await assert_state_equals_replay(source)
 
 
+async def test_records_that_the_topic_has_let_go_park_their_log_alone(source: Source, follower: Follower) -> None:
+    await source.append(20)
+    await source.append(5, OTHER)
+    entries = await source.ledger.read(YEAR, 0, 20)
+    await relay_register(source)
+    await publish(source, [to_record(entry) for entry in entries])
+    admin = AIOKafkaAdminClient(bootstrap_servers=source.bus.kafka)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(source.topic, partition_of(YEAR)): RecordsToDelete(8)})
+    finally:
+        await admin.close()
+    async with running(follower):
+        await until(lambda: parked(follower, YEAR))
+        assert (await line(follower, YEAR))["reason"] == "hole: entry 8 where 0 is next"
+        await publish(source, [to_record(entry) for entry in await source.ledger.read(OTHER, 0, 5)], OTHER)
+        await until(lambda: at(follower, OTHER, 5))
+        await publish(source, [to_record(entry) for entry in entries[:8]])
+        await until(lambda: level_at(follower, 20))
+
+
 async def has_relayed(source: Source) -> bool:
     return await source.relayed() == await source.size()
 
@@ -509,3 +531,19 @@ async def test_reactions_go_on_after_a_restart_where_they_were(source: Source, f
                 await until(lambda count=count: reacted(count))
                 await asyncio.sleep(0.1)
     assert notebook.of(YEAR) == list(range(90))
+
+
+async def test_what_was_applied_without_word_of_it_is_reacted_to(
+    source: Source, follower: Follower, tally: Tally
+) -> None:
+    """As by another replica, or by a commit whose answer was lost."""
+    notebook, silent = Notebook(), follower_of(source.engine, source.bus, source.registers, tally.apply)
+
+    async def so_far(count: int) -> bool:
+        return len(notebook.of(YEAR)) == count
+
+    async with running(source.relay()), running(follower), running(Reactions(source.engine, silent, notebook.react)):
+        for count in (3, 5):
+            await source.append(count - len(notebook.of(YEAR)))
+            await until(lambda count=count: so_far(count))
+    assert notebook.of(YEAR) == list(range(5))

@@ -70,7 +70,6 @@ def test_the_scoring_log_says_when_the_index_is_published() -> None:
         digest="0" * 64,
         decision="1/QĐ-UBND",
         dated=date(2025, 2, 1),
-        table=(),
         count=0,
         first=0,
         parts_digest="0" * 64,

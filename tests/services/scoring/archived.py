@@ -299,16 +299,13 @@ class Year(Chronicle):
         named = {"decision": "12/QĐ-UBND", "dated": date(2025, 1, 20)}
         self.tell(SCORING, "index", ResultApproved(digest=result.digest, **named), actor=APPROVER)
         own, first = self.head(SCORING), len(self.logs[SCORING])
-        cards = [
-            CardPublished(agency=agency, group="central", card=card) for agency, card in sorted(result.cards.items())
-        ]
+        cards = [CardPublished(agency=row.agency, row=row, card=result.cards[row.agency]) for row in result.table]
         told = [self.tell(SCORING, "index", card).event for card in cards]
         index = IndexPublished(
             period=PERIOD,
             formula=result.formula,
             heads={**result.heads, SCORING: own},
             digest=result.digest,
-            table=result.table,
             count=len(cards),
             first=first,
             parts_digest=parts_digest([card for card in told if card is not None]),

@@ -247,7 +247,7 @@ async def test_the_publication_is_cards_and_then_the_index_with_all_four_heads(s
         SCORING: 3,
     }
     result = replay(story.logs, manifest.heads)
-    assert (result.digest, result.table) == (manifest.digest, manifest.table)
+    assert (result.digest, result.table) == (manifest.digest, (first.row, second.row))
     assert manifest.dated == date(2025, 1, 15)
 
 

@@ -131,16 +131,14 @@ def test_nothing_can_be_approved_before_it_is_consolidated() -> None:
 
 def test_a_publication_records_each_card_and_then_the_index_with_all_heads() -> None:
     *cards, manifest = decided([STARTED, CONSOLIDATED, APPROVED], publish())
-    assert cards == [
-        CardPublished(agency=agency, group="central", card=RESULT.cards[agency]) for agency in ("a-01", "a-02")
-    ]
+    assert cards == [CardPublished(agency=row.agency, row=row, card=RESULT.cards[row.agency]) for row in RESULT.table]
+    assert [row.agency for row in RESULT.table] == ["a-01", "a-02"]
     assert manifest == IndexPublished(
         period=PERIOD,
         formula=RESULT.formula,
         heads={**RESULT.heads, SCORING: OWN},
         digest=RESULT.digest,
         **DECISION,
-        table=RESULT.table,
         count=2,
         first=OWN.size,
         parts_digest=parts_digest(cards),

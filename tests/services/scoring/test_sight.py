@@ -19,7 +19,6 @@ from services.scoring.sight import (
 )
 from shared.access import Caller, Role
 from shared.decider import Rejected
-from shared.events.scoring import IndexPublished
 from shared.rubric import Card
 from tests.services.scoring.samples import APPRAISER, CHAIR, PERIOD, PILOT, whole_story
 
@@ -124,11 +123,7 @@ def published(policies: dict[str, str]) -> tuple[list[dict[str, Any]], int]:
     assert finalised is not None
     result = replay(story.logs, story.heads)
     assert {log: head.size for log, head in result.heads.items()} == head_sizes(PERIOD, finalised)
-    manifest = IndexPublished.model_validate(
-        {"period": PERIOD, "formula": CURRENT, "heads": {}, "digest": result.digest, "decision": "1", "count": 2}
-        | {"dated": "2025-01-15", "table": result.table, "first": 3, "parts_digest": "0" * 64}
-    )
-    return list(public_rows(manifest, story.states.period)), len(manifest.table)
+    return list(public_rows(result.table, story.states.period)), len(result.table)
 
 
 def test_the_publication_policy_narrows_the_published_table() -> None:

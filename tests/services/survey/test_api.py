@@ -346,7 +346,6 @@ async def test_a_published_period_is_closed_to_the_survey(survey: Survey) -> Non
         digest="0" * 64,
         decision="1/QĐ",
         dated=date(2024, 12, 20),
-        table=(),
         count=0,
         first=0,
         parts_digest="0" * 64,
