@@ -30,6 +30,7 @@ from shared.settings import Settings
 from shared.tlog.checkpoint import Policy
 from shared.tlog.merkle import Frontier
 
+SIGNED_POLL: Final = 0.2  # seconds between two looks for a checkpoint that is to be archived at once
 START_PAUSE: Final = 0.5  # seconds between two attempts to reach what a service needs at its start
 PROGRESS: Final = text("""
     SELECT log.name AS log, log.size, log.frontier, coalesce(relayed.size, 0) AS relayed,
@@ -89,7 +90,8 @@ class Service:
         )
         self.react: React | None = None
         self.tasks: list[Callable[[], Awaitable[None]]] = []
-        self._running: list[asyncio.Task[None]] = []
+        self._loops: list[asyncio.Task[None]] = []
+        self._errands: set[asyncio.Task[None]] = set()
         self._started = False
 
     @asynccontextmanager
@@ -107,9 +109,10 @@ class Service:
         try:
             yield
         finally:
-            for task in (starter, *self._running):
+            running = (starter, *self._loops, *self._errands)
+            for task in running:
                 task.cancel()
-            await asyncio.gather(starter, *self._running, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
             await self.ledger.close()
             await self.objects.close()
             await self.engine.dispose()
@@ -126,7 +129,7 @@ class Service:
                 break
         self._started = True
         for name, loop in loops:
-            self._running.append(asyncio.create_task(_keep(name, loop), name=name))
+            self._loops.append(asyncio.create_task(_keep(name, loop), name=name))
 
     async def ready(self) -> Mapping[str, str | None]:
         """Each part with None, or why it is not ready."""
@@ -138,7 +141,7 @@ class Service:
         except (SQLAlchemyError, OSError):
             parts["database"] = "cannot be reached"
         parts["follower"] = None if self.follower.lag() else "has not measured its topics yet"
-        parts |= {task.get_name(): "has ended" for task in self._running if task.done()}
+        parts |= {task.get_name(): "has ended" for task in self._loops if task.done()}
         return parts
 
     async def progress(self) -> Mapping[str, Any]:
@@ -196,6 +199,19 @@ class Service:
             sees=sees,
             traceparent=to.header.get("traceparent"),
         )
+
+    def archive_soon(self, log: str, size: int) -> None:
+        """Have the log archived as soon as a checkpoint of that size is signed, not at the archiver's next turn."""
+
+        async def wake() -> None:
+            # no event to wait for: the relay that signs may be another replica's
+            while ((await self.ledger.newest_checkpoint(log)) or (0,))[0] < size:  # noqa: ASYNC110
+                await asyncio.sleep(SIGNED_POLL)
+            self.archiver.wake(log)
+
+        errand = asyncio.create_task(wake(), name=f"archive {log} at {size}")
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
 
     async def _retain_until(self, log: str) -> datetime | None:
         """Until when a period's proof is locked; a register's is not."""

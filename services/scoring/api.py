@@ -145,6 +145,11 @@ class Desk:
         )
         return accepted(result)
 
+    async def archive_soon(self, period: str) -> None:
+        """Have the publication archived at once."""
+        log = f"scoring/{period}"
+        self.service.archive_soon(log, (await self.service.ledger.heads())[log].size)
+
 
 def router(service: Service, live: Live) -> APIRouter:
     """All routes of the scoring."""
@@ -242,7 +247,9 @@ def _decisions(desk: Desk, routes: APIRouter) -> None:
             on_what = desk.situation(moment, period, look, {**archived, f"scoring/{period}": held})
             return Publish(on_what, result, own, moment.position)
 
-        return await desk.execute(period, caller, on, command, rests=True)
+        answer = await desk.execute(period, caller, on, command, rests=True)
+        await desk.archive_soon(period)
+        return answer
 
 
 def _publication_reads(desk: Desk, routes: APIRouter) -> None:
