@@ -29,6 +29,7 @@ survey = typer.Typer(help="The sociological survey.", no_args_is_help=True)
 
 Home = Annotated[Path, typer.Option("--home", envvar="PARINDEX_HOME", help="Folder of the local stack.")]
 Token = Annotated[str, typer.Option("--token", envvar="PARINDEX_TOKEN", help="Bearer token; see `parindex token`.")]
+Name = Annotated[str, typer.Argument(metavar="PERIOD", envvar="PARINDEX_PERIOD", help="Id of the period.")]
 Period = Annotated[str, typer.Option("--period", envvar="PARINDEX_PERIOD", help="Id of the period.")]
 DEFAULT_HOME = Path(".parindex")
 PATIENCE = 20.0  # seconds
@@ -107,31 +108,31 @@ def period_open(file: Path, token: Token, home: Home = DEFAULT_HOME) -> None:
 
 
 @period.command("show")
-def period_show(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+def period_show(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Show a period: dates, agencies, items."""
     _told(_run(home, token, lambda client: client.get("submission", f"/periods/{name}")))
 
 
 @period.command("close")
-def period_close(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+def period_close(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Close the step of self-assessment (role officer)."""
     _told(_run(home, token, lambda client: client.post("submission", f"/periods/{name}/closing")))
 
 
 @period.command("finalise")
-def period_finalise(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+def period_finalise(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Declare the appraisal final (role officer)."""
     _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/finalisation")))
 
 
 @period.command("obstacles")
-def period_obstacles(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+def period_obstacles(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """What is still open before publication, each by name."""
     _told(_run(home, token, lambda client: client.get("scoring", f"/periods/{name}/obstacles")))
 
 
 @period.command("consolidate")
-def period_consolidate(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+def period_consolidate(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Consolidate the result (role officer); prints its digest, which the approver approves."""
     path = f"/periods/{name}/consolidation"
     _run(home, token, lambda client: client.post("scoring", path))
@@ -140,7 +141,7 @@ def period_consolidate(name: str, token: Token, home: Home = DEFAULT_HOME) -> No
 
 @period.command("approve")
 def period_approve(
-    name: str,
+    name: Name,
     digest: str,
     decision: Annotated[str, typer.Option(help="Number of the decision, 12/QĐ-UBND.")],
     dated: Annotated[str, typer.Option(help="Its date, 2025-01-20.")],
@@ -153,20 +154,20 @@ def period_approve(
 
 
 @period.command("publish")
-def period_publish(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+def period_publish(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Publish the approved result (role officer)."""
     _told(_run(home, token, lambda client: client.post("scoring", f"/periods/{name}/publication")))
 
 
 @period.command("result")
-def period_result(name: str, home: Home = DEFAULT_HOME) -> None:
+def period_result(name: Name, home: Home = DEFAULT_HOME) -> None:
     """The published table; needs no token."""
     answer = _run(home, None, lambda client: client.get("scoring", f"/published/{name}"))
     Console().print(index_table(answer["table"], name))
 
 
 @period.command("table")
-def period_table(name: str, token: Token, home: Home = DEFAULT_HOME) -> None:
+def period_table(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """The table as it stands, provisional until publication."""
     answer = _run(home, token, lambda client: client.get("scoring", f"/periods/{name}/table"))
     Console().print(index_table(answer["rows"], str(answer.get("period", name))))

@@ -122,9 +122,9 @@ class Storm:
     ) -> None:
         self._stack = stack
         self._lanes = lanes
-        self._size = sum(len(lane) for lane in lanes)
+        self.size = sum(len(lane) for lane in lanes)
         # the last one leaves requests to send
-        moments = sorted(chance.sample(range(WORKERS, self._size - 10 * WORKERS), len(victims)))
+        moments = sorted(chance.sample(range(WORKERS, self.size - 10 * WORKERS), len(victims)))
         self.plan = list(zip(moments, chance.sample(victims, len(victims)), strict=True))
         self.kills: list[Kill] = []
         self.answered = 0
@@ -135,7 +135,7 @@ class Storm:
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
             for lane in self._lanes:
                 waiting = iter(lane)
-                for _ in range(math.ceil(WORKERS * len(lane) / self._size)):
+                for _ in range(math.ceil(WORKERS * len(lane) / self.size)):
                     group.create_task(self._work(waiting))
             group.create_task(self._kill())
 

@@ -309,3 +309,28 @@ async def test_the_register_names_the_deployment_first_and_then_every_log_with_i
     key = VerificationKey.parse(opened.model_dump()["key"])
     assert key.name == "parindex.test/submission/2024-year"
     assert len(await ledger.heads()) == 2
+
+
+async def test_every_changed_byte_of_a_log_is_found(ledger: Ledger) -> None:
+    await append(ledger, "a", reason="vì không phát sinh")
+    await append(ledger, "b")
+    entries, head = await whole(ledger), (await ledger.heads())[LOG]
+
+    def holds(changed: list[Entry]) -> bool:
+        root = Frontier().extend([leaf_hash(entry.leaf) for entry in changed]).root()
+        return root == head.root() and all(entry.data_holds() for entry in changed)
+
+    assert holds(entries)
+    flips = 0
+    for number, entry in enumerate(entries):
+        assert entry.salt is not None
+        assert entry.data is not None
+        for field, content in (("leaf", entry.leaf), ("salt", entry.salt), ("data", entry.data)):
+            for at in range(len(content)):
+                changed = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+                parts = {"leaf": entry.leaf, "salt": entry.salt, "data": entry.data, field: changed}
+                forged = Entry(LOG, entry.position, parts["leaf"], parts["salt"], parts["data"])
+                forged.__dict__["header"] = entry.header  # the header's own change shows in the root
+                assert not holds([*entries[:number], forged, *entries[number + 1 :]]), (number, field, at)
+                flips += 1
+    assert flips > 1000
