@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from shared.access import Role
 
-OPEN, FILED = "north", "east"
-"""Two agencies: one still assesses itself, with item 1.1 declared; the other has submitted and is in appraisal."""
+OPEN, FILED, IDLE = "north", "east", "west"
+"""One agency still assesses itself, with item 1.1 declared; one has submitted and is in appraisal; one does nothing."""
 Who = tuple[Role | None, str | None, str]
 CLERK: Final[Who] = (Role.AGENCY, OPEN, "")
 FILED_CLERK: Final[Who] = (Role.AGENCY, FILED, "")

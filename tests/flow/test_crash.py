@@ -15,6 +15,7 @@ import orjson
 import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from deploy.local import compose
 from deploy.local.home import SERVICES
@@ -214,10 +215,13 @@ def _topics(agency: str) -> tuple[str, str]:
 
 
 async def _is_receipted(stack: Stack, cast: Cast) -> bool:
-    """Whether each intake topic has as many receipts as messages, or more."""
+    """Whether the broker is back and each intake topic has as many receipts as messages, or more."""
     pairs = [[TopicPartition(topic, 0) for topic in _topics(agency)] for agency in cast.systems]
-    async with Bus(stack.kafka, PREFIX).reader() as reader:
-        ends = await reader.end_offsets([place for pair in pairs for place in pair])
+    try:
+        async with Bus(stack.kafka, PREFIX).reader() as reader:
+            ends = await reader.end_offsets([place for pair in pairs for place in pair])
+    except KafkaError:
+        return False
     return all(ends[receipts] >= ends[intake] for intake, receipts in pairs)
 
 

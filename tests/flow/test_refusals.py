@@ -18,7 +18,7 @@ from deploy.local.stack import Stack
 from shared.access import Role, mint, new_issuer
 from shared.rubric import Agency, Label
 from tests.flow.office import SMALL, Office, rubric
-from tests.flow.refusals import ALL, CLERK, FILED, OPEN, PDF, Bad, Who
+from tests.flow.refusals import ALL, CLERK, FILED, IDLE, OPEN, PDF, Bad, Who
 
 CONTENT = b"%PDF-1.4 quyet dinh"
 REUSED = "idempotency-key-reused"
@@ -26,8 +26,8 @@ REUSED = "idempotency-key-reused"
 
 @pytest_asyncio.fixture(scope="module")
 async def office(stack: Stack) -> AsyncIterator[Office]:
-    """A period whose one agency still assesses itself and whose other has submitted."""
-    agencies = [Agency(id=name, name=Label(vi=name)) for name in (OPEN, FILED)]
+    """A period with an agency that still assesses itself, one that has submitted, and one that has done nothing."""
+    agencies = [Agency(id=name, name=Label(vi=name)) for name in (OPEN, FILED, IDLE)]
     async with await Office.plan(stack, "refusals", ("central", rubric(SMALL), agencies)) as office:
         await office.open()
         await office.declare(OPEN, "1.1", "20")
@@ -107,8 +107,9 @@ async def test_every_refused_code_is_explained_by_its_service(office: Office) ->
 
 
 async def test_an_incomplete_self_assessment_names_each_item_and_what_it_lacks(office: Office) -> None:
-    answer = await call(office, CLERK, f"submission POST …/agencies/{OPEN}/submission", {})
+    answer = await call(office, (Role.AGENCY, IDLE, ""), f"submission POST …/agencies/{IDLE}/submission", {})
     assert [(error["item"], error["code"]) for error in answer.json()["errors"]] == [
+        ("1.1", "declaration-missing"),
         ("1.1", "evidence-or-explanation-missing"),
         ("1.2", "declaration-missing"),
         ("1.2", "evidence-or-explanation-missing"),
