@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.decider import Rejected
 
 FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 30.0
+LONGEST_PAUSE: Final = 5.0
+"""So long after an outage everything goes on again at the latest."""
 EXPECTED: Final = (SQLAlchemyError, AsyncpgError, AsyncpgInterfaceError, KafkaError, OSError, Rejected)
 """What the clients of the database and the broker raise while these are away, and a refusal by the rules."""
 

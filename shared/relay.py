@@ -19,7 +19,6 @@ from shared.tlog.merkle import Frontier, leaf_hash
 
 BATCH: Final = 500
 SIGN_SECONDS: Final = 5.0
-MAX_PAUSE: Final = 5.0
 _logger = logging.getLogger(__name__)
 
 _LOGS = text("""
@@ -101,7 +100,7 @@ class Relay:
     async def run(self) -> None:
         """Relay until cancelled; outages of the database or the broker are waited out."""
         try:
-            await persevere(f"the relay of {self._ledger.service}", self._relay_if_alone, MAX_PAUSE)
+            await persevere(f"the relay of {self._ledger.service}", self._relay_if_alone)
         finally:
             await self._publisher.close()
 
@@ -147,7 +146,7 @@ class Relay:
             sent = going
             return True
 
-        await persevere(f"sending {log}", step, MAX_PAUSE)
+        await persevere(f"sending {log}", step)
 
     async def _step(self, sent: _Sent) -> None:
         """Send a batch, then a checkpoint if one is due; wait for more if the log is level."""

@@ -21,6 +21,7 @@ from shared.access import actor_id
 from shared.bus import Publisher, Record
 from shared.decider import Rejected
 from shared.objects import StoreError
+from shared.outage import persevere
 from shared.web import Terms
 
 MAX_MESSAGE: Final = 256 * 1024
@@ -28,7 +29,6 @@ MAX_BATCH: Final = 100
 """Events in one HTTP batch."""
 LOOK_SECONDS: Final = 1.0
 """Between two looks for agencies of new periods."""
-MAX_PAUSE: Final = 10.0
 RECEIPT: Final = "parindex.intake.receipt.v1"
 OFFSET: Final = "ce_intakeoffset"
 TYPES: Final[Mapping[str, type[Ask]]] = {
@@ -137,7 +137,6 @@ class Intake:
         self._service = desk_.service
         self._publisher = Publisher(self._service.bus)
         self._next: dict[TopicPartition, int] = {}
-        self._pause = 0.5
 
     async def answer(self, agency: str, event: Mapping[str, Any]) -> Receipt:
         """Have one CloudEvent decided. Raises Rejected with a code of `AGAIN` where it has to be tried again."""
@@ -185,18 +184,11 @@ class Intake:
         twice.
         """
         try:
-            while True:
-                try:
-                    await self._consume()
-                except Exception as failure:  # noqa: BLE001 - whatever broker, database or store raise while away
-                    what = failure.code if isinstance(failure, Rejected) else type(failure).__name__
-                    _logger.warning("the intake begins anew in %.1f s: %s", self._pause, what)
-                    await asyncio.sleep(self._pause)
-                    self._pause = min(2 * self._pause, MAX_PAUSE)
+            await persevere("the intake", self._consume)
         finally:
             await self._publisher.close()
 
-    async def _consume(self) -> None:
+    async def _consume(self) -> bool:
         self._next.clear()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._service.bus.kafka,
@@ -219,7 +211,6 @@ class Intake:
                 await _all(self._serve(place, records) for place, records in batches.items())
                 if batches:
                     await consumer.commit({place: records[-1].offset + 1 for place, records in batches.items()})
-                    self._pause = 0.5
         finally:
             await consumer.stop()
 

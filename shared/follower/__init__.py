@@ -9,6 +9,7 @@ from time import monotonic, time
 from typing import Any, Final, NamedTuple
 
 import faust
+import mode
 from aiokafka import TopicPartition
 from faust.contrib.asgi import faust_app_running
 from sqlalchemy import text
@@ -19,7 +20,7 @@ from shared.bus import Bus
 from shared.follower.applier import Applier, Apply, ApplyError, Lock
 from shared.follower.arrival import Arrival, Place, arrival
 from shared.follower.cursor import Seen
-from shared.outage import LONGEST_PAUSE, persevere
+from shared.outage import persevere
 from shared.tlog.merkle import EMPTY_ROOT, Frontier
 from shared.tlog.note import VerificationKey
 
@@ -35,6 +36,9 @@ SEEK_PAUSE: Final = 1.0
 STALL_SECONDS: Final = 15.0
 MEASURE_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 5.0
+FAUST: Final = tuple(Path(module.__file__).parent for module in (faust, mode) if module.__file__)
+LONGEST_WAIT: Final = 30.0
+"""Between two attempts to read a parked log again: each reads a whole partition."""
 
 Fetches = asyncio.Queue[Sequence[Any]]
 
@@ -132,23 +136,33 @@ class Follower:
     async def _host(self) -> bool:
         """Run Faust until it ends or stalls; each time it is a new app, since a used one cannot be started again."""
         fetches: Fetches = asyncio.Queue(FETCHES)
+        ending = asyncio.Event()
         self._taken = []
         applying = asyncio.create_task(persevere(f"{self._service} applies", lambda: self._apply(fetches)))
+        hosted = asyncio.create_task(self._run_app(fetches, ending))
         try:
-            with tempfile.TemporaryDirectory(prefix="parindex-faust-") as folder:
-                app = self._app = self._new_app(Path(folder), fetches)
-                async with faust_app_running(app, stop_timeout=STOP_SECONDS):
-                    await self._watch(app, fetches)
+            await asyncio.shield(hosted)  # a start that is cancelled half-way leaves a member of the group behind
         finally:
+            ending.set()
             applying.cancel()
-            await asyncio.gather(applying, return_exceptions=True)
+            await asyncio.gather(hosted, applying, return_exceptions=True)
         raise StalledError
 
-    async def _watch(self, app: Any, fetches: Fetches) -> None:
+    async def _run_app(self, fetches: Fetches, ending: asyncio.Event) -> None:
+        others = asyncio.all_tasks()
+        with tempfile.TemporaryDirectory(prefix="parindex-faust-") as folder:
+            app = self._app = self._new_app(Path(folder), fetches)
+            try:
+                async with faust_app_running(app, stop_timeout=STOP_SECONDS):
+                    await self._watch(app, fetches, ending)
+            finally:
+                await _end(app, others)
+
+    async def _watch(self, app: Any, fetches: Fetches, ending: asyncio.Event) -> None:
         """Seek back where deliveries were lost; return once the app has ended or brings nothing though records wait."""
         seen, since = dict(self._nexts), monotonic()
-        while not app.should_stop and monotonic() - since < STALL_SECONDS:
-            await asyncio.sleep(0.25)
+        while not (ending.is_set() or app.should_stop or monotonic() - since > STALL_SECONDS):
+            await _wait(ending, 0.25)
             await self._seek_back(app)
             if self._taken or not fetches.empty() or seen != self._nexts or not self._behind(app):
                 seen, since = dict(self._nexts), monotonic()
@@ -275,13 +289,9 @@ class Follower:
                 continue
             # what an attempt passed over may stand before its mend: further attempts read the whole partition
             if not await self._catch_up_once(log, Place(topic, partition), 0 if due else start):
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_WAIT)
                 self._waits[log] = (monotonic() + pause, pause)
-        try:
-            async with asyncio.timeout(0.5):
-                await self._parked.wait()
-        except TimeoutError:
-            return True
+        await _wait(self._parked, 0.5)
         return True
 
     async def _catch_up_once(self, log: str, place: Place, start: int) -> bool:
@@ -322,3 +332,34 @@ def _arrival(message: Any) -> Arrival:
 
 def _event_arrival(event: Any) -> Arrival:
     return _arrival(event.message)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def _end(app: Any, others: set[asyncio.Task[Any]]) -> None:
+    """Stop what a start or a stop that failed has left of Faust; `others` are the tasks that were there before it."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await app.stop()  # nothing happens if it has been stopped
+    except Exception as failure:  # noqa: BLE001 - it is ended below
+        _logger.warning("Faust did not stop: %s", type(failure).__name__)
+    for _ in range(5):  # its tasks take a cancellation for a reason to wait on
+        left = [task for task in asyncio.all_tasks() - others if _is_of_faust(task)]
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=0.5)
+    _logger.error("%d tasks of Faust do not end", len(left))
+
+
+def _is_of_faust(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and any(Path(code.co_filename).is_relative_to(folder) for folder in FAUST)

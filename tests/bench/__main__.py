@@ -29,6 +29,8 @@ PARTS: Final = ("ledger", "latency", "follow", "audit")
 SERVERS: Final = ("postgres", "kafka")
 SECONDS: Final = 240.0
 """That one part may take at most; it is far less on a quiet machine."""
+WIDTH: Final = 130  # columns where the output is no terminal
+QUIET: Final = 1.0  # load average below which a machine has little else to do
 
 
 @contextmanager
@@ -100,10 +102,10 @@ def on(stack: Stack, parts: Sequence[str], console: Console) -> list[Figure]:
     return [figure for figures in found.values() for figure in figures]
 
 
-def table(figures: Sequence[Figure]) -> Table:
-    """All figures as one table."""
-    shown = Table(box=box.SIMPLE_HEAD, caption=_machine(), caption_justify="left")
-    shown.add_column("")
+def table(figures: Sequence[Figure], busy: float) -> Table:
+    """All figures as one table; `busy` is the load average before the run."""
+    shown = Table(box=box.SIMPLE_HEAD, caption=_machine(busy), caption_justify="left")
+    shown.add_column("", min_width=64)
     for name in ("measured", "floor", "ratio", "target"):
         shown.add_column(name, justify="right")
     shown.add_column("met")
@@ -137,10 +139,10 @@ def _target(figure: Figure) -> str:
     return f"{sign} {figure.target:,.0f} {figure.unit}"
 
 
-def _machine() -> str:
-    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+def _machine(busy: float) -> str:
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"{os.cpu_count()} cores, Python {python}; load after the run: {load} (1, 5, 15 min)"
+    said = f"{os.cpu_count()} cores, Python {python}; load average before the run {busy:.1f}"
+    return said if busy < QUIET else f"{said}: the machine was busy, the figures are lower than they could be"
 
 
 def main() -> None:
@@ -149,12 +151,14 @@ def main() -> None:
     words.add_argument("--home", type=Path, help="the home of a stack that is up; by default one is made and deleted")
     words.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     given = words.parse_args()
-    console = Console()
+    console, busy = Console(), os.getloadavg()[0]
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     try:
         figures = run(given.home, given.only, console)
     except Fault as fault:
         raise SystemExit(str(fault)) from fault
-    console.print(table(figures))
+    console.print(table(figures, busy))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Bad input is refused with its stable code and field, and nothing is appended."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +19,7 @@ from deploy.local.stack import Stack
 from shared.access import Role, mint, new_issuer
 from shared.rubric import Agency, Label
 from tests.flow.office import SMALL, Office, rubric
-from tests.flow.refusals import ALL, CLERK, FILED, IDLE, OPEN, PDF, Bad, Who
+from tests.flow.refusals import ALL, ANYONE, CLERK, FILED, IDLE, OPEN, PDF, Bad, Who
 
 CONTENT = b"%PDF-1.4 quyet dinh"
 REUSED = "idempotency-key-reused"
@@ -57,10 +58,10 @@ async def call(
 
 async def sizes(office: Office) -> dict[str, int]:
     """The size of each of the period's logs, and whether others are there that no test has asked for."""
-    found: dict[str, int] = {}
-    for url in office.stack.services.values():
-        logs = (await office.http.get(f"{url}/health/progress")).json()["logs"]
-        found |= {each["log"]: each["size"] for each in logs}
+    answers = await asyncio.gather(
+        *(office.http.get(f"{url}/health/progress") for url in office.stack.services.values())
+    )
+    found: dict[str, int] = {each["log"]: each["size"] for answer in answers for each in answer.json()["logs"]}
     assert not [log for log in found if log.endswith("/no-such")]
     return {log: size for log, size in found.items() if log.endswith(f"/{office.period}")}
 
@@ -100,9 +101,13 @@ async def test_bad_input_is_refused_with_its_code_and_field_and_nothing_is_appen
 
 async def test_every_refused_code_is_explained_by_its_service(office: Office) -> None:
     bads: list[Bad] = [bad for each in ALL.values() for bad in each]
-    for service, code in sorted({(bad.call.partition(" ")[0], bad.code) for bad in bads}):
-        explained = (await call(office, (None, None, ""), f"{service} GET /problems/{code}")).json()
-        assert explained["code"] == code
+    codes = sorted({(bad.call.partition(" ")[0], bad.code) for bad in bads})
+    answers = await asyncio.gather(
+        *(call(office, ANYONE, f"{service} GET /problems/{code}") for service, code in codes)
+    )
+    for (_, code), answer in zip(codes, answers, strict=True):
+        explained = answer.json()
+        assert (answer.status_code, explained["code"]) == (200, code)
         assert explained["title_en"] != explained["title_vi"]
 
 
