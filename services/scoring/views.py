@@ -2,16 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from opentelemetry.trace import SpanKind
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.scorecard import RELEVANT, SCORED, Folded, States, before, leaves, not_held, self_assessed
+from shared import telemetry
 from shared.events import Entry
 from shared.events.scoring import CardPublished, IndexPublished
 from shared.follower import Head, heads
@@ -122,16 +125,17 @@ class Live:
         states = States.of(logs)
         agencies = moved_agencies(states, moving)
         if agencies:
-            cards = await _cards(states, agencies)
-            await connection.execute(
-                _MOVE,
-                {
-                    "period": period,
-                    "heads": json.dumps(sizes, sort_keys=True),
-                    "agencies": list(cards),
-                    "cards": list(cards.values()),
-                },
-            )
+            with _traced(log, moving):
+                cards = await _cards(states, agencies)
+                await connection.execute(
+                    _MOVE,
+                    {
+                        "period": period,
+                        "heads": json.dumps(sizes, sort_keys=True),
+                        "agencies": list(cards),
+                        "cards": list(cards.values()),
+                    },
+                )
 
     async def look(self, engine: AsyncEngine, period: str) -> "Look":
         """A period's states, heads, clock and provisional cards, all of one moment of the database."""
@@ -205,6 +209,16 @@ def moved_agencies(states: States, entries: Iterable[Entry]) -> list[str]:
             return sorted(states.period.agencies)
         named.add(agency)
     return sorted(named & states.period.agencies.keys())
+
+
+@contextmanager
+def _traced(log: str, entries: Sequence[Entry]) -> Iterator[None]:
+    """A span of the index's computation in the trace of each request whose entries move it."""
+    with ExitStack() as spans:
+        for traceparent in dict.fromkeys(entry.header.get("traceparent") for entry in entries):
+            about: dict[str, str | int] = {telemetry.LOG: log, telemetry.COUNT: len(entries)}
+            spans.enter_context(telemetry.span_from(telemetry.SPAN_INDEX, traceparent, SpanKind.INTERNAL, about))
+        yield
 
 
 async def _cards(states: States, agencies: Sequence[str]) -> dict[str, str]:

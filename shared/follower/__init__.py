@@ -136,27 +136,24 @@ class Follower:
     async def _host(self) -> bool:
         """Run Faust until it ends or stalls; each time it is a new app, since a used one cannot be started again."""
         fetches: Fetches = asyncio.Queue(FETCHES)
-        ending = asyncio.Event()
+        ending, others = asyncio.Event(), asyncio.all_tasks()
         self._taken = []
-        applying = asyncio.create_task(persevere(f"{self._service} applies", lambda: self._apply(fetches)))
-        hosted = asyncio.create_task(self._run_app(fetches, ending))
-        try:
-            await asyncio.shield(hosted)  # a start that is cancelled half-way leaves a member of the group behind
-        finally:
-            ending.set()
-            applying.cancel()
-            await asyncio.gather(hosted, applying, return_exceptions=True)
-        raise StalledError
-
-    async def _run_app(self, fetches: Fetches, ending: asyncio.Event) -> None:
-        others = asyncio.all_tasks()
         with tempfile.TemporaryDirectory(prefix="parindex-faust-") as folder:
             app = self._app = self._new_app(Path(folder), fetches)
+            applying = asyncio.create_task(persevere(f"{self._service} applies", lambda: self._apply(fetches)))
+            hosted = asyncio.create_task(self._run_app(app, fetches, ending))
             try:
-                async with faust_app_running(app, stop_timeout=STOP_SECONDS):
-                    await self._watch(app, fetches, ending)
+                await asyncio.shield(hosted)  # a start that is cancelled half-way leaves a member of the group behind
             finally:
-                await _end(app, others)
+                ending.set()
+                applying.cancel()
+                await _end(app, hosted, others)
+                await asyncio.gather(applying, return_exceptions=True)
+        raise StalledError
+
+    async def _run_app(self, app: Any, fetches: Fetches, ending: asyncio.Event) -> None:
+        async with faust_app_running(app, stop_timeout=STOP_SECONDS):
+            await self._watch(app, fetches, ending)
 
     async def _watch(self, app: Any, fetches: Fetches, ending: asyncio.Event) -> None:
         """Seek back where deliveries were lost; return once the app has ended or brings nothing though records wait."""
@@ -343,20 +340,17 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def _end(app: Any, others: set[asyncio.Task[Any]]) -> None:
-    """Stop what a start or a stop that failed has left of Faust; `others` are the tasks that were there before it."""
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await app.stop()  # nothing happens if it has been stopped
-    except Exception as failure:  # noqa: BLE001 - it is ended below
-        _logger.warning("Faust did not stop: %s", type(failure).__name__)
-    for _ in range(5):  # its tasks take a cancellation for a reason to wait on
-        left = [task for task in asyncio.all_tasks() - others if _is_of_faust(task)]
+async def _end(app: Any, hosted: asyncio.Task[None], others: set[asyncio.Task[Any]]) -> None:
+    """Wait for Faust to stop; end what a failed start or stop leaves of it. `others` are the tasks from before it."""
+    stopping = asyncio.create_task(app.stop())  # does nothing if `hosted` has begun to stop it
+    await asyncio.wait([hosted, stopping], timeout=STOP_SECONDS + 1)
+    for _ in range(10):  # its tasks take a cancellation for a reason to wait on
+        left = [task for task in asyncio.all_tasks() - others if task in (hosted, stopping) or _is_of_faust(task)]
         if not left:
             return
         for task in left:
             task.cancel()
-        await asyncio.wait(left, timeout=0.5)
+        await asyncio.wait(left, timeout=0.2)
     _logger.error("%d tasks of Faust do not end", len(left))
 
 

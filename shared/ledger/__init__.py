@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from opentelemetry.trace import SpanKind
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -103,7 +104,11 @@ class Ledger:
             self._queues[log] = asyncio.Queue()
             self._appenders[log] = asyncio.create_task(self._append_forever(log), name=f"appender {log}")
         self._queues[log].put_nowait(request)
-        return await request.answer
+        about = {telemetry.LOG: log, telemetry.STREAM: stream}
+        with telemetry.span_from(telemetry.SPAN_APPEND, traceparent, SpanKind.INTERNAL, about) as span:
+            answer = await request.answer
+            span.set_attributes({telemetry.POSITION: answer.first, telemetry.COUNT: answer.count})
+            return answer
 
     async def close(self) -> None:
         """Stop the appenders; commands still waiting are cancelled."""

@@ -1,4 +1,4 @@
-"""One trace leads from a request to the moved scorecard."""
+"""One trace leads from a request through ledger, relay, Kafka and follower to the new index."""
 
 from typing import Any
 
@@ -11,7 +11,9 @@ ROUTE = "put /periods/{period}/agencies/{agency}/items/{item}"
 PATH = {
     ("submission", "SERVER", ROUTE),
     ("submission", "PRODUCER", "relay send"),
+    ("submission", None, "ledger append"),
     ("scoring", "CONSUMER", "follower apply"),
+    ("scoring", None, "index compute"),
 }
 
 
@@ -28,7 +30,7 @@ async def test_a_request_is_one_trace_through_ledger_relay_and_follower(stack: S
             nonlocal spans
             found = await office.http.get(f"{stack.zipkin}/api/v2/trace/{trace}")
             spans = found.json() if found.is_success else []
-            return {(each["localEndpoint"]["serviceName"], each["kind"], each["name"]) for each in spans} >= PATH
+            return {(each["localEndpoint"]["serviceName"], each.get("kind"), each["name"]) for each in spans} >= PATH
 
         await until(whole, 10)
         by_id = {each["id"]: each for each in spans}
