@@ -345,7 +345,7 @@ async def _end(app: Any, hosted: asyncio.Task[None], others: set[asyncio.Task[An
     stopping = asyncio.create_task(app.stop())  # does nothing if `hosted` has begun to stop it
     await asyncio.wait([hosted, stopping], timeout=STOP_SECONDS + 1)
     for _ in range(10):  # its tasks take a cancellation for a reason to wait on
-        left = [task for task in asyncio.all_tasks() - others if task in (hosted, stopping) or _is_of_faust(task)]
+        left = [task for task in asyncio.all_tasks() - others if task in (hosted, stopping) or is_of_faust(task)]
         if not left:
             return
         for task in left:
@@ -354,6 +354,7 @@ async def _end(app: Any, hosted: asyncio.Task[None], others: set[asyncio.Task[An
     _logger.error("%d tasks of Faust do not end", len(left))
 
 
-def _is_of_faust(task: asyncio.Task[Any]) -> bool:
+def is_of_faust(task: asyncio.Task[Any]) -> bool:
+    """Whether the task runs Faust's own code; a process has one app of it at a time."""
     code = getattr(task.get_coro(), "cr_code", None)
     return code is not None and any(Path(code.co_filename).is_relative_to(folder) for folder in FAUST)

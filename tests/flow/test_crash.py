@@ -32,7 +32,7 @@ from tests.flow.office import RUBRICS, SMALL, Office, rubric, until
 from tests.flow.storm import Ballot, Call, Message, Storm, fresh_key
 from tests.flow.vinh_phuc import DECLARED, ITEMS
 
-# a storm takes about a minute on two cores of its own; these bounds hold on a machine that others use as well
+# all of it takes about two minutes on two cores of its own; these bounds hold on a machine that others use as well
 pytestmark = pytest.mark.timeout(900)
 PARTS: Final = (*SERVICES, "kafka", "postgres")
 MORE_KILLS: Final = 1

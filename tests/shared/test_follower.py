@@ -14,12 +14,13 @@ from aiokafka.structs import OffsetAndMetadata
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.bus import Publisher, Record, checkpoint_record, to_record
 from shared.decider import Rejected
 from shared.events import Entry, canonical, data_hash
-from shared.follower import Follower, Head, heads
+from shared.follower import Follower, Head, heads, is_of_faust
 from shared.follower.reaction import Reactions
 from shared.register import partition_of
 from shared.tlog.checkpoint import Checkpoint, sign_checkpoint
@@ -361,8 +362,27 @@ async def test_a_broken_database_connection_loses_nothing_and_parks_nothing(
                     )
                 )
         await asyncio.gather(appending, return_exceptions=True)
-        await until(lambda: level(source, follower), 30)
+
+        async def level_again() -> bool:
+            try:
+                return await level(source, follower)
+            except DBAPIError:
+                return False  # it has got one of the broken connections
+
+        await until(level_again)
     await assert_state_equals_replay(source)
+
+
+async def test_a_follower_that_is_ended_as_it_starts_leaves_nothing_behind(source: Source, tally: Tally) -> None:
+    async with running(source.relay(checkpoint_interval=0.1)):
+        await source.append(50)
+        for pause in (0, 0.02, 0.1, 0.3, 0.6, 1.0):
+            async with running(follower_of(source.engine, source.bus, source.registers, tally.apply)):
+                await asyncio.sleep(pause)
+            assert [task for task in asyncio.all_tasks() if is_of_faust(task)] == []
+        again = follower_of(source.engine, source.bus, source.registers, tally.apply)
+        async with running(again):
+            await until(lambda: level(source, again))
 
 
 async def test_a_follower_killed_at_any_moment_has_the_state_of_a_replay(
