@@ -72,8 +72,7 @@ APPEND_COMMANDS: Final = Histogram(
 )
 RELAYED: Final = Counter("parindex_entries_relayed", "entries sent to the topic", ("log",))
 APPLIED: Final = Counter("parindex_entries_applied", "entries of a followed log applied", ("log",))
-LAG_ENTRIES: Final = Gauge("parindex_follower_lag_entries", "entries of a followed log not yet applied", ("log",))
-LAG_SECONDS: Final = Gauge("parindex_follower_lag_seconds", "from an entry's time to its application", ("log",))
+LAG: Final = Gauge("parindex_follower_lag_records", "records of a partition not yet applied", ("topic", "partition"))
 PARKED: Final = Gauge("parindex_log_parked", "1 while a followed log is parked", ("log",))
 STOPPED: Final = Gauge(
     "parindex_log_stopped", "1 once a followed log is stopped: a fork or a false checkpoint", ("log",)

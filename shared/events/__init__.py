@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final
 
+import msgspec
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints
 
@@ -117,6 +118,7 @@ def _catalogue() -> dict[str, type[Event]]:
 
 
 _known: dict[str, type[Event]] = {}
+_canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 def catalogue() -> Mapping[str, type[Event]]:
@@ -155,7 +157,7 @@ def decode(type_: str, data: bytes) -> Event:
 
 def canonical(header: Mapping[str, str]) -> bytes:
     """The leaf entry: RFC 8785 of a mapping of printable ASCII strings."""
-    return orjson.dumps(header, option=orjson.OPT_SORT_KEYS)
+    return _canonical(header)
 
 
 def data_hash(salt: bytes, data: bytes) -> str:

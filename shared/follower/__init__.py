@@ -270,6 +270,9 @@ class Follower:
             for topic, partition, following in rows
             if following > self._nexts.get(Place(topic, partition), 0)
         }
+        for place, end in self._ends.items():
+            behind = max(0, end - self._nexts.get(place, 0))
+            telemetry.LAG.labels(place.topic, place.partition).set(behind)
         for log, _, _, reason, stopped in logs:
             telemetry.PARKED.labels(log).set(int(reason is not None))
             telemetry.STOPPED.labels(log).set(int(bool(stopped)))
