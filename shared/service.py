@@ -18,7 +18,7 @@ from shared.archive import Archiver, Signer
 from shared.bus import Bus
 from shared.decider import Decider
 from shared.events import SERVICES, Entry, instant
-from shared.follower import Follower
+from shared.follower import WITHIN, Follower
 from shared.follower.applier import Apply, Lock
 from shared.follower.reaction import Reactions
 from shared.ledger import Accepted, Ledger, Prefix, Projection, Seen
@@ -31,6 +31,8 @@ from shared.tlog.checkpoint import Policy
 from shared.tlog.merkle import Frontier
 
 SIGNED_POLL: Final = 0.2  # seconds between two looks for a checkpoint that is to be archived at once
+GATHERING: Final = 0.1
+"""Seconds that a service without tables of its own gathers records: each transaction costs more than its records."""
 START_PAUSE: Final = 0.5  # seconds between two attempts to reach what a service needs at its start
 PROGRESS: Final = text("""
     SELECT log.name AS log, log.size, log.frontier, coalesce(relayed.size, 0) AS relayed,
@@ -80,6 +82,7 @@ class Service:
             registers=_registers(settings),
             apply=apply,
             lock=lock,
+            within=GATHERING if apply is _nothing_to_compute else WITHIN,
         )
         signer = Signer(
             self.objects, lambda origin: self.register.signing_key(origin.removeprefix(f"{settings.deployment}/"))

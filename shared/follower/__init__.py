@@ -33,6 +33,10 @@ GATHER_SECONDS: Final = 0.05
 """Records that have waited on the topic for so long can wait a little for company: a transaction for many is cheap."""
 SEEK_PAUSE: Final = 1.0
 """Between two seeks of a partition: what was fetched before a seek still comes in, and can undo it."""
+FETCH_BYTES: Final = 4 * 1024 * 1024
+FETCH_WAIT_MS: Final = 100
+"""How long the broker keeps a fetch that finds nothing. While a partition's records are being taken, a fetch for the
+others is under way to the same broker and holds up its next one; Faust would have it wait 1.5 seconds."""
 STALL_SECONDS: Final = 15.0
 MEASURE_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 5.0
@@ -93,6 +97,7 @@ class Follower:
         apply: Apply,
         lock: Lock | None = None,
         session_seconds: float = 6.0,
+        within: float = WITHIN,
     ) -> None:
         self.applied: list[Callable[[str], None]] = []
         self._engine = engine
@@ -101,6 +106,7 @@ class Follower:
         self._topics = [bus.topic(source) for source in sources]
         self._applier = Applier(engine, deployment, registers, apply, lock)
         self._session = session_seconds
+        self._within = within
         self._ends: dict[Place, int] = {}
         self._nexts: dict[Place, int] = {}
         self._lost: dict[Place, int] = {}
@@ -184,6 +190,7 @@ class Follower:
             consumer_auto_offset_reset="earliest",
             stream_wait_empty=True,
             consumer_metadata_max_age_ms=2000,
+            consumer_max_fetch_size=FETCH_BYTES,
         )
         topic = app.topic(*self._topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
@@ -194,7 +201,7 @@ class Follower:
         @app.agent(topic, concurrency=1)
         async def follow(stream: Any) -> None:
             # Faust acknowledges a fetch when the next is asked for; that counts for nothing, see `_align`
-            async for events in stream.take_events(FETCH, within=WITHIN):
+            async for events in stream.take_events(FETCH, within=self._within):
                 await fetches.put(events)
 
         return app
@@ -204,6 +211,7 @@ class Follower:
         assigned = {Place(*tp): tp for tp in app.consumer.assignment()}
         if not assigned:
             return
+        app.consumer._thread._consumer._fetcher._fetch_max_wait_ms = FETCH_WAIT_MS
         first = await app.consumer.earliest_offsets(*assigned.values())
         nexts = await self._applier.start({Place(*tp): offset for tp, offset in first.items()})
         positions = {assigned[place]: offset for place, offset in nexts.items()}

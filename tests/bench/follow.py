@@ -24,7 +24,7 @@ from services.scoring.scorecard import SCORED
 from services.scoring.views import Live
 from shared.bus import PARTITIONS, Bus, Publisher, to_record
 from shared.events import Entry
-from shared.follower import FETCH, WITHIN, Follower
+from shared.follower import FETCH, FETCH_BYTES, WITHIN, Follower
 from shared.register import partition_of
 from tests.bench.figure import Figure, median, rounds, tell
 from tests.bench.place import Place
@@ -74,6 +74,7 @@ def _app(bus: Bus, folder: str, **options: Any) -> tuple[faust.App, Any]:
         "broker_commit_interval": 1.0,
         "consumer_auto_offset_reset": "earliest",
         "stream_wait_empty": True,
+        "consumer_max_fetch_size": FETCH_BYTES,
     }
     app = faust.App(f"{bus.prefix}.{secrets.token_hex(4)}", **settings | options)
     topics = [bus.topic(service) for service in SCORED]

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from shared.bus import Publisher, Record, checkpoint_record, to_record
 from shared.decider import Rejected
 from shared.events import Entry, canonical, data_hash
-from shared.follower import Follower, Head, heads, is_of_faust
+from shared.follower import FETCH_WAIT_MS, Follower, Head, heads, is_of_faust
 from shared.follower.reaction import Reactions
 from shared.register import partition_of
 from shared.tlog.checkpoint import Checkpoint, sign_checkpoint
@@ -567,3 +567,12 @@ async def test_what_was_applied_without_word_of_it_is_reacted_to(
             await source.append(count - len(notebook.of(YEAR)))
             await until(lambda count=count: so_far(count))
     assert notebook.of(YEAR) == list(range(5))
+
+
+async def test_an_empty_fetch_is_not_kept_longer_than_the_follower_says(source: Source, follower: Follower) -> None:
+    """The wait is set on a private part of the client: this fails if that part changes."""
+    async with running(source.relay(checkpoint_interval=0.1)), running(follower):
+        await source.append(3)
+        await until(lambda: level(source, follower))
+        assert follower._app is not None
+        assert follower._app.consumer._thread._consumer._fetcher._fetch_max_wait_ms == FETCH_WAIT_MS
