@@ -83,7 +83,11 @@ class Source:
                 traceparent=traceparent,
             )
 
-        await asyncio.gather(*(execute(events) for events in commands))
+        # all have ended when one that failed is told: what is compared afterwards no longer grows
+        outcomes = await asyncio.gather(*(execute(events) for events in commands), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def relay(self, **options: Any) -> Relay:
         """A new relay of this ledger."""
