@@ -1,4 +1,4 @@
-"""The generated pages of the documentation: problem codes, settings, routes and roles, event types.
+"""The generated pages of the documentation: codes of problems and findings, settings, event types.
 
 `python -m deploy.reference` writes them to `docs/`, `--check` fails when a committed page differs.
 """
@@ -7,10 +7,11 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.appraisal.api import PROBLEMS as APPRAISAL
 from services.scoring.api import PROBLEMS as SCORING
+from services.scoring.findings import FINDINGS, TITLES
 from services.submission.api import PROBLEMS as SUBMISSION
 from services.survey.api import PROBLEMS as SURVEY
 from shared.events import catalogue
@@ -27,6 +28,90 @@ OF: Final[Mapping[str, Mapping[str, Problem]]] = {
 }
 
 
+class Code(NamedTuple):
+    """A code that is told in another way than as a problem of its own: what it means, and where it shows."""
+
+    en: str
+    vi: str
+    where: str
+
+
+_FILES: Final = "`parindex rubric check`, `parindex period open`"
+_SUBMITTING: Final = "obstacles of a self-assessment; errors of `self-assessment-incomplete`"
+_CLOSING: Final = "errors of `leaf-open`, `period-open`"
+_OBSTACLES: Final = "`parindex period obstacles`; errors of `obstacles-remain`"
+LISTED: Final[Mapping[str, Code]] = {
+    "agency-open": Code(
+        "The agency's appraisal is not closed",
+        "Chưa kết thúc thẩm định cơ quan này",
+        f"{_OBSTACLES}, `period-open`",
+    ),
+    "appraisal-not-final": Code(
+        "The period's appraisal is not finalised", "Chưa chốt kết quả thẩm định của kỳ", _OBSTACLES
+    ),
+    "council-missing": Code(
+        "No Appraisal Council is seated", "Chưa lập Hội đồng thẩm định", f"{_OBSTACLES}, `period-open`"
+    ),
+    "counts-invalid": Code(
+        "A survey's counts do not fit its ballots",
+        "Số đếm khảo sát không khớp với số phiếu",
+        "`parindex audit`, within `not-recomputed`",
+    ),
+    "declaration-later": Code(
+        "The item was declared anew after it was appraised", "Tiêu chí được kê khai lại sau khi thẩm định", _CLOSING
+    ),
+    "declaration-missing": Code(
+        "Neither data nor a claim of not applicable", "Chưa kê khai, cũng chưa nêu không áp dụng", _SUBMITTING
+    ),
+    "declaration-stale": Code(
+        "Another item's data have changed the rule of this one: declare it again",
+        "Số liệu của mục liên quan đã đổi quy tắc của mục này: hãy kê khai lại",
+        _SUBMITTING,
+    ),
+    "evidence-or-explanation-missing": Code(
+        "Neither evidence nor an explanation", "Thiếu tài liệu kiểm chứng hoặc giải trình", _SUBMITTING
+    ),
+    "file-invalid": Code("The file is no YAML that can be read", "Tệp không phải YAML đọc được", _FILES),
+    "finalising-outdated": Code(
+        "A later entry moves the score: finalise anew",
+        "Có bản ghi sau làm đổi điểm: hãy chốt lại kết quả thẩm định",
+        _OBSTACLES,
+    ),
+    "formula-unknown": Code(
+        "This version of the software has no such formula",
+        "Phiên bản phần mềm này không có công thức đó",
+        "a replay of the logs in Python; `parindex audit` says `not-recomputed`",
+    ),
+    "heads-not-archived": Code(
+        "The archive does not hold the log as far as the result needs it",
+        "Bản lưu chưa có sổ đến bản ghi mà kết quả cần",
+        _OBSTACLES,
+    ),
+    "leaf-outdated": Code(
+        "The item that chooses its rule was changed: appraise it again",
+        "Mục quyết định quy tắc đã thay đổi: hãy thẩm định lại",
+        _CLOSING,
+    ),
+    "log-parked": Code("A log that the result needs is parked", "Sổ mà kết quả cần đang bị tạm ngưng", _OBSTACLES),
+    "not-submitted": Code("The agency has not submitted", "Cơ quan chưa nộp", "errors of `step-still-open`"),
+    "part-not-ready": Code(
+        "A part of the service does not work yet", "Một phần của dịch vụ chưa sẵn sàng", "errors of `not-ready`"
+    ),
+    "period-invalid": Code(
+        "A period file has another form, or names a rubric that is not there",
+        "Tệp kỳ đánh giá sai quy cách, hoặc nêu bộ tiêu chí không có",
+        "`parindex period open`",
+    ),
+    "rubric-invalid": Code(
+        "A rubric file has another form, or cannot be computed",
+        "Tệp bộ tiêu chí sai quy cách, hoặc không tính được",
+        f"{_FILES}; errors of `rubric-invalid`",
+    ),
+    "survey-open": Code("The survey is not complete", "Khảo sát chưa hoàn thành", f"{_OBSTACLES}, `period-open`"),
+}
+"""Codes of files, of commands and of lists of errors."""
+
+
 def problems() -> Iterator[str]:
     """Every problem code with its status, meaning and the services that use it."""
     yield "# Problem codes\n"
@@ -40,6 +125,27 @@ def problems() -> Iterator[str]:
             codes.setdefault(code, (problem, []))[1].append(service)
     for code, (problem, services) in sorted(codes.items()):
         yield f"| `{code}` | {problem.status} | {problem.title_en} | {problem.title_vi} | {', '.join(services)} |"
+    yield from _listed()
+
+
+def _listed() -> Iterator[str]:
+    yield "\n## Codes of files, commands and lists\n"
+    yield "What a command says of a file, and what is listed in the `errors` of a problem beside the codes above.\n"
+    yield "| code | meaning | nghĩa | where it shows |"
+    yield "|---|---|---|---|"
+    for code, listed in sorted(LISTED.items()):
+        yield f"| `{code}` | {listed.en} | {listed.vi} | {listed.where} |"
+
+
+def findings() -> Iterator[str]:
+    """Every finding of an audit."""
+    yield "# Findings\n"
+    yield "What `parindex audit` can find wrong in an exported archive, by the check that finds it."
+    yield "Generated by `make reference`.\n"
+    yield "| check | finding | meaning | nghĩa |"
+    yield "|---|---|---|---|"
+    for code, meaning in FINDINGS.items():
+        yield f"| {TITLES[meaning.check][1]} | `{code}` | {meaning.en} | {meaning.vi} |"
 
 
 def settings() -> Iterator[str]:
@@ -68,6 +174,7 @@ def _mark(said: bool) -> str:
 
 PAGES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "problems.md": problems,
+    "findings.md": findings,
     "settings.md": settings,
     "events.md": events,
 }

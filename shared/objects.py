@@ -52,8 +52,8 @@ class StoreError(Exception):
     """The object store refused or failed."""
 
 
-class StoreUnavailable(StoreError):
-    """The object store did not answer, or answered that it cannot now."""
+class StoreUnavailable(StoreError, ConnectionError):
+    """The object store did not answer, or answered that it cannot now: an outage like a lost connection."""
 
 
 class StoreNotWriteOnce(StoreError):

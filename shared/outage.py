@@ -17,7 +17,8 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 """So long after an outage everything goes on again at the latest."""
 EXPECTED: Final = (SQLAlchemyError, AsyncpgError, AsyncpgInterfaceError, KafkaError, OSError, Rejected)
-"""What the clients of the database and the broker raise while these are away, and a refusal by the rules."""
+"""What the clients of the database, the broker and (as an OSError) the object store raise while these are away, and a
+refusal by the rules."""
 
 _logger = logging.getLogger(__name__)
 

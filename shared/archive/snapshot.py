@@ -1,5 +1,6 @@
 """The snapshot of an archive: from the object store into a folder, whole or not at all."""
 
+import re
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -14,16 +15,21 @@ from shared.tlog.tiles import CHECKPOINT, checkpoint_path, paths
 
 SNAPSHOTS: Final = 10  # attempts to copy a log that is archived further meanwhile
 
+_NAMED: Final = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+"""What an entry's data names a file of evidence by; a quote within text is escaped, and no other event has it."""
+
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Told after each file: how many are copied, how many are known of so far, and the file's path."""
 
 
 async def export(objects: Objects, dest: Path, progress: Progress | None = None) -> None:
-    """Copy the archive of all logs, and all evidence, to the folder `dest`.
+    """Copy the archive of all logs, and the evidence that their entries name, to the folder `dest`.
 
     Each log is copied as it stands under its newest checkpoint: exactly the files that this size needs, and the earlier
-    checkpoints. `dest` must be missing, empty, or an older export of the same archive, which is then replaced. Raises
-    ArchiveError or StoreError; then `dest` is as it was.
+    checkpoints. What is added meanwhile is there whole or not at all: evidence is stored before the entry that names
+    it, and logs are archived before a publication that rests on them; so entries are copied before evidence, scoring
+    logs before others and registers last. `dest` must be missing, empty, or an older export of the same archive, which
+    is then replaced. Raises ArchiveError or StoreError; then `dest` is as it was.
     """
     older = _holds_export(dest)
     fresh = dest.with_name(f".{dest.name}.{token_hex(6)}")
@@ -88,6 +94,12 @@ def _refuse_another_archive(dest: Path, fresh: Path) -> None:
             raise ArchiveError(f"{dest} holds the export of another archive: {log} at size {held.size} differs")
 
 
+def _turn(log: str) -> tuple[bool, bool, str]:
+    """What rests on other logs comes before them."""
+    service, _, name = log.partition("/")
+    return name == "register", service != "scoring", log
+
+
 class _Copy:
     def __init__(self, objects: Objects, root: Path, progress: Progress | None) -> None:
         self._objects = objects
@@ -95,17 +107,17 @@ class _Copy:
         self._progress = progress
         self._done = 0
         self._known = 0
+        self._named: set[str] = set()
 
     async def run(self) -> None:
-        evidence = [
-            name for name in await self._objects.list(Bucket.DATA, "evidence/") if EVIDENCE_FILE.fullmatch(name)
-        ]
         names = await self._objects.list(Bucket.PROOF)
         logs = [found[1] for name in names if (found := CHECKPOINT_FILE.fullmatch(name))]
         if not logs:
             raise ArchiveError("the archive holds no log yet")
-        for log in logs:
+        for log in sorted(logs, key=_turn):
             await self._copy_log(log)
+        stored = (EVIDENCE_FILE.fullmatch(name) for name in await self._objects.list(Bucket.DATA, "evidence/"))
+        evidence = [found[0] for found in stored if found and found[1] in self._named]
         self._known += len(evidence)
         await together(self._copy_evidence(name) for name in evidence)
 
@@ -142,6 +154,8 @@ class _Copy:
     async def _copy(self, bucket: Bucket, name: str) -> None:
         data = await self._objects.get(bucket, name)
         self._place(name).write_bytes(data)
+        if bucket is Bucket.DATA:
+            self._named.update(sha256.decode() for sha256 in _NAMED.findall(data))
         self._tell(name)
 
     async def _copy_evidence(self, name: str) -> None:

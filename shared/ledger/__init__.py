@@ -298,7 +298,10 @@ class Ledger:
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
-        """Hold the database's advisory lock of that name; yields whether it could be had. One holder at a time."""
+        """Hold the database's advisory lock of that name; yields whether it could be had. One holder at a time.
+
+        The lock is the session's (PostgreSQL, "Explicit Locking"): it ends with its connection at the latest.
+        """
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
         async with self.engine.connect() as connection:
             had: bool = (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})).scalar_one()
@@ -307,8 +310,20 @@ class Ledger:
                 yield had
             finally:
                 if had:
-                    await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
-                    await connection.commit()
+                    await _unlock(connection, key)
+
+
+async def _unlock(connection: AsyncConnection, key: int) -> None:
+    """Let go of an advisory lock; where that fails, end the session that holds it, and raise nothing.
+
+    So an error of the lock's holder is never hidden by one of its lost connection, and no pooled connection keeps it.
+    """
+    try:
+        await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+        await connection.commit()
+    except OUTAGES as failure:
+        _logger.warning("a lock ends with its connection (%s)", type(failure).__name__)
+        await connection.invalidate()
 
 
 async def _first(queue: asyncio.Queue[Request], link: Link) -> Request:

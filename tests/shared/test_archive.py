@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,8 @@ from tlog_scales.backend import LocalBackend
 from tlog_scales.reader import TilesReader
 
 from shared.archive import ArchiveError, Archiver, ArchiveReader, Signer, SignerRefused, export
-from shared.events import Entry
+from shared.events import Entry, encode
+from shared.events.submission import EvidenceUploaded
 from shared.objects import BINARY, Bucket, Lock, ObjectConflict, ObjectLocked, ObjectMissing, Objects, StoreUnavailable
 from shared.tlog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from shared.tlog.merkle import EMPTY, Frontier, leaf_hash, root
@@ -45,12 +46,12 @@ class Shelf:
         self.locks: set[str] = set()
         self.advanced = asyncio.Event()
 
-    def grow(self, size: int, log: str = LOG) -> None:
-        """Add entries up to this size and sign a checkpoint there."""
+    def grow(self, size: int, log: str = LOG, data: bytes = b'{"points":"0.5"}') -> None:
+        """Add entries of this data up to this size and sign a checkpoint there."""
         entries = self.entries.setdefault(log, [])
         for position in range(len(entries), size):
             leaf = f'{{"position":"{position}","source":"{log}"}}'.encode()
-            entries.append(Entry(log, position, leaf, hashlib.sha256(leaf).digest(), b'{"points":"0.5"}'))
+            entries.append(Entry(log, position, leaf, hashlib.sha256(leaf).digest(), data))
         key = key_of(f"{DEPLOYMENT}/{log}")
         head = Checkpoint(key.name, size, root(leaf_hash(entry.leaf) for entry in entries[:size]))
         self.notes[log] = (size, sign_checkpoint(head, key))
@@ -370,9 +371,18 @@ PDF = b"%PDF-1.7 evidence"
 EVIDENCE = f"evidence/sha256/{hashlib.sha256(PDF).hexdigest()}"
 
 
+def uploaded(content: bytes) -> bytes:
+    """What an entry says of a file of evidence."""
+    sha256, media_type = hashlib.sha256(content).hexdigest(), "application/pdf"
+    return encode(
+        EvidenceUploaded(agency="a-01", items=("1.1",), sha256=sha256, size=len(content), media_type=media_type)
+    )
+
+
 async def filled(shelf: Shelf, archiver: Archiver, objects: Objects) -> None:
     """An archive of two logs, one of them with three checkpoints, and a file of evidence."""
     await objects.put_once(Bucket.DATA, EVIDENCE, PDF)
+    shelf.grow(1, data=uploaded(PDF))
     await Signer(objects, key_of).sign(Checkpoint(KEY.name, 3, bytes(32)))
     shelf.grow(4, "appraisal/2024-year")
     for size in (3, 300, 520):
@@ -401,6 +411,57 @@ async def test_an_export_holds_all_logs_and_evidence_and_nothing_else(
     assert [done for done, _, _ in told] == list(range(1, len(told) + 1))
     assert told[-1][:2] == (len(told), len(told))
     assert names_in(tmp_path) == ["archive"]
+
+
+class BusyObjects(Objects):
+    """The object store of a deployment that works on: something happens at each of two moments of an export."""
+
+    once_listed: Callable[[], Awaitable[None]]
+    before_evidence: Callable[[], Awaitable[None]]
+
+    async def list(self, bucket: str, prefix: str = "") -> list[str]:
+        if prefix == "evidence/":
+            await self.before_evidence()
+        found = await super().list(bucket, prefix)
+        if not prefix:
+            await self.once_listed()
+        return found
+
+
+async def test_uploads_during_an_export_are_in_it_with_their_entry_or_not_at_all(
+    shelf: Shelf, archiver: Archiver, objects: Objects, stack: S3Stack, tmp_path: Path
+) -> None:
+    await filled(shelf, archiver, objects)
+
+    def upload(content: bytes) -> Callable[[], Awaitable[None]]:
+        async def happens() -> None:
+            await objects.put_once(Bucket.DATA, f"evidence/sha256/{hashlib.sha256(content).hexdigest()}", content)
+            shelf.grow(len(shelf.entries[LOG]) + 1, data=uploaded(content))
+            await archiver.archive_all()
+
+        return happens
+
+    early, late = b"%PDF-1.7 early", b"%PDF-1.7 late"
+    async with BusyObjects(stack.s3_endpoint, stack.s3_access_key, stack.s3_secret_key, objects._prefix) as busy:
+        busy.once_listed, busy.before_evidence = upload(early), upload(late)
+        await export(busy, tmp_path / "archive")
+    reader = ArchiveReader(tmp_path / "archive")
+    assert [len(bundle.rows) for bundle in reader.entries(LOG, 521)] == [256, 256, 9]
+    assert {path.read_bytes() for _, path in reader.evidence()} == {PDF, early}
+    await export(objects, tmp_path / "archive")
+    assert {path.read_bytes() for _, path in ArchiveReader(tmp_path / "archive").evidence()} == {PDF, early, late}
+
+
+async def test_an_export_copies_what_rests_on_other_logs_before_them(
+    shelf: Shelf, archiver: Archiver, objects: Objects, tmp_path: Path
+) -> None:
+    logs = ["scoring/2024-year", "appraisal/2024-year", LOG, "appraisal/register"]
+    for log in sorted(logs):
+        shelf.grow(1, log)
+    await archiver.archive_all()
+    told: list[str] = []
+    await export(objects, tmp_path / "archive", lambda _, __, name: told.append("/".join(name.split("/")[:2])))
+    assert list(dict.fromkeys(told)) == logs
 
 
 async def test_a_newer_export_replaces_an_older_one(

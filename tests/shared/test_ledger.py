@@ -297,6 +297,41 @@ async def test_connections_cut_in_the_middle_lose_and_double_nothing(ledger: Led
     assert [entry.position for entry in await whole(ledger)] == list(range(200))
 
 
+async def _cut(engine: AsyncEngine) -> None:
+    """End the session that holds an advisory lock, as a restart of the server does."""
+    async with engine.begin() as connection:
+        holders = "SELECT pid FROM pg_locks JOIN pg_database ON oid = database"
+        here = "locktype = 'advisory' AND datname = current_database()"
+        cut = f"SELECT count(pg_terminate_backend(pid)) FROM ({holders} WHERE {here}) AS holder"  # noqa: S608 - constants
+        assert (await connection.execute(text(cut))).scalar_one() == 1
+
+
+async def test_an_exclusive_name_has_one_holder_at_a_time(ledger: Ledger) -> None:
+    async with (
+        ledger.exclusive("relay") as first,
+        ledger.exclusive("relay") as second,
+        ledger.exclusive("other") as other,
+    ):
+        assert (first, second, other) == (True, False, True)
+    async with ledger.exclusive("relay") as again:
+        assert again
+
+
+async def test_a_lost_connection_does_not_hide_what_failed_under_its_lock_and_frees_the_lock(
+    ledger: Ledger, engine: AsyncEngine
+) -> None:
+    async def fail_while_cut_off() -> None:
+        async with ledger.exclusive("relay") as held:
+            assert held
+            await _cut(engine)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_while_cut_off()
+    async with ledger.exclusive("relay") as again:
+        assert again
+
+
 async def test_the_register_names_the_deployment_first_and_then_every_log_with_its_key(ledger: Ledger) -> None:
     entries = await ledger.read("submission/register", 0, 10)
     assert [entry.type for entry in entries] == [
