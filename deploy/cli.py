@@ -1,6 +1,7 @@
 """The command line `parindex`: the commands of all modules in `deploy.commands`."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -27,10 +28,10 @@ def application() -> typer.Typer:
     return app
 
 
-def main() -> None:
-    """Run a command; what stops it is one line on standard error and exit code 1."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command, that of the process without `arguments`; what stops it is one line of error and exit code 1."""
     try:
-        application()()
+        application()(arguments)
     except Fault as fault:
         sys.stderr.write(f"parindex: {fault}\n")
         raise SystemExit(1) from None

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from shared import period
 from shared.archive import Archiver, Signer
 from shared.bus import Bus
-from shared.decider import Decider
+from shared.decider import Decider, Rejected
 from shared.events import SERVICES, Entry, instant
 from shared.follower import WITHIN, Follower
-from shared.follower.applier import Apply, Lock
+from shared.follower.applier import Apply, Beside
 from shared.follower.reaction import Reactions
-from shared.ledger import Accepted, Ledger, Prefix, Projection, Seen
+from shared.ledger import Accepted, Ledger, Moment, Prefix, Projection, Seen
 from shared.objects import Objects
 from shared.period import Period
 from shared.register import Register
@@ -47,7 +47,9 @@ React = Callable[[Entry], Awaitable[None]]
 _logger = logging.getLogger(__name__)
 
 
-async def _nothing_to_compute(connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
+async def _nothing_to_compute(
+    connection: AsyncConnection, log: str, entries: Sequence[Entry], sizes: Mapping[str, int]
+) -> None:
     """A service whose views are folded when they are read computes nothing as entries come."""
 
 
@@ -64,7 +66,7 @@ class Service:
         *,
         follows: Sequence[str],
         apply: Apply = _nothing_to_compute,
-        lock: Lock | None = None,
+        beside: Beside = lambda _: (),
     ) -> None:
         self.settings = settings
         self.engine: AsyncEngine = create_async_engine(settings.database_url, pool_size=20, max_overflow=10)
@@ -81,7 +83,7 @@ class Service:
             sources=follows,
             registers=_registers(settings),
             apply=apply,
-            lock=lock,
+            beside=beside,
             within=GATHERING if apply is _nothing_to_compute else WITHIN,
         )
         signer = Signer(
@@ -175,6 +177,22 @@ class Service:
         snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ")
         async with snapshot.connect() as connection:
             return [await prefix.read(connection) for prefix in prefixes]
+
+    async def decide(
+        self,
+        decider: Decider[Any, Any, Any],
+        period: str,
+        stream: str,
+        command: Callable[[Moment], Any],
+        **terms: Any,
+    ) -> Accepted:
+        """Run a command on a period's log of this service, as `Ledger.execute`; Rejected `period-unknown`."""
+        try:
+            return await self.ledger.execute(decider, f"{self.settings.service}/{period}", stream, command, **terms)
+        except Rejected as refused:
+            if refused.code == "log-unknown":
+                raise Rejected("period-unknown", "there is no such period", "period") from None
+            raise
 
     async def reaction(
         self,

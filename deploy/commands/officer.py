@@ -33,7 +33,7 @@ Name = Annotated[str, typer.Argument(metavar="PERIOD", envvar="PARINDEX_PERIOD",
 Period = Annotated[str, typer.Option("--period", envvar="PARINDEX_PERIOD", help="Id of the period.")]
 DEFAULT_HOME = Path(".parindex")
 PATIENCE = 20.0  # seconds
-PASSING = frozenset({"log-unknown", "period-unknown", "appraisal-not-open", "log-incomplete", "heads-not-archived"})
+PASSING = frozenset({"period-unknown", "appraisal-not-open", "log-incomplete", "heads-not-archived"})
 
 
 def _run(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -76,8 +76,12 @@ def read_opening(path: Path) -> PeriodOpening:
         rubrics = {group.rubric: load_rubric(_text(path.parent / group.rubric)) for group in read.groups}
         return opening(read, rubrics)
     except RubricError as error:
-        where = f"{error.field}: " if error.field else ""
-        raise Fault(f"{path}: {where}{error.message} ({error.code})") from None
+        raise _wrong(path, error) from None
+
+
+def _wrong(path: Path, error: RubricError) -> Fault:
+    where = f"{error.field}: " if error.field else ""
+    return Fault(f"{path}: {where}{error.message} ({error.code})")
 
 
 @rubric.command("check")
@@ -86,8 +90,7 @@ def rubric_check(file: Path) -> None:
     try:
         findings = check(load_rubric(_text(file)))
     except RubricError as error:
-        where = f"{error.field}: " if error.field else ""
-        raise Fault(f"{file}: {where}{error.message} ({error.code})") from None
+        raise _wrong(file, error) from None
     table = Table("", "nơi / place", "nội dung / finding", title=str(file))
     for finding in findings:
         table.add_row(str(finding.severity), finding.place, finding.message)

@@ -31,7 +31,7 @@ CORRECTIONS: Final = 3
 """Items of each agency whose data the appraisers correct."""
 RAISED, LOWERED = "agency-03", "agency-02"
 """Whose item the council adjusts up, and down."""
-LATER: Final = ("period-unknown", "log-unknown", "group-unknown", "agency-unknown", "appraisal-not-open")
+LATER: Final = ("period-unknown", "group-unknown", "agency-unknown", "appraisal-not-open")
 """Refusals of a service that has not applied yet what another has accepted."""
 
 

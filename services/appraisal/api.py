@@ -129,9 +129,11 @@ def router(service: Service) -> APIRouter:
     """All routes of the appraisal."""
     desk, routes = Desk(service), APIRouter()
     _assignments(desk, routes)
-    _decisions(desk, routes)
+    _items(desk, routes)
+    _council(desk, routes)
     _closings(desk, routes)
-    _reads(desk, routes)
+    _period_reads(desk, routes)
+    _agency_reads(desk, routes)
     return routes
 
 
@@ -155,16 +157,8 @@ def _assignments(desk: Desk, routes: APIRouter) -> None:
             period, caller, on, lambda _, known, out: council.AssignMonitor(known, out, actor, body.group, body.fields)
         )
 
-    @routes.post("/periods/{period}/council", tags=["assignments"])
-    async def seat_council(period: Id, body: CouncilBody, caller: Officer, on: OnTerms) -> Response:
-        """Seat the Appraisal Council."""
-        chair, members = desk.actor(body.chair), tuple(desk.actor(member) for member in body.members)
-        return await desk.decide_on_period(
-            period, caller, on, lambda _, known, out: council.SeatCouncil(known, out, chair, members)
-        )
 
-
-def _decisions(desk: Desk, routes: APIRouter) -> None:
+def _items(desk: Desk, routes: APIRouter) -> None:
     @routes.post("/periods/{period}/agencies/{agency}/recognitions", tags=["appraisal"])
     async def recognise(period: Id, agency: Id, body: RecognitionBody, caller: Appraiser, on: OnTerms) -> Response:
         """Recognise items as declared, one by one or all remaining ones of a field; an entry for each."""
@@ -204,6 +198,16 @@ def _decisions(desk: Desk, routes: APIRouter) -> None:
             caller,
             on,
             lambda case: RequestExplanation(case, item, body.until, body.reason_code, body.question),
+        )
+
+
+def _council(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/council", tags=["assignments"])
+    async def seat_council(period: Id, body: CouncilBody, caller: Officer, on: OnTerms) -> Response:
+        """Seat the Appraisal Council."""
+        chair, members = desk.actor(body.chair), tuple(desk.actor(member) for member in body.members)
+        return await desk.decide_on_period(
+            period, caller, on, lambda _, known, out: council.SeatCouncil(known, out, chair, members)
         )
 
     @routes.put("/periods/{period}/agencies/{agency}/items/{item}/adjustment", tags=["council"])
@@ -250,14 +254,11 @@ def _closings(desk: Desk, routes: APIRouter) -> None:
         return await desk.decide_on_period(period, caller, on, build, (desk.returns.of(f"survey/{period}"),))
 
 
-def _reads(desk: Desk, routes: APIRouter) -> None:
+def _period_reads(desk: Desk, routes: APIRouter) -> None:
     @routes.get("/periods/{period}", tags=["reads"])
     async def show_period(period: Id, caller: Insider) -> dict[str, Any]:
         """The period's appraisal: agencies, council, assignments, finalising."""
-        (filed_at, filed), (size, own) = await desk.service.read(
-            desk.filed.of(f"submission/{period}"), desk.appraised.of(f"appraisal/{period}")
-        )
-        filed.period.the_opened()
+        filed, own, heads = await desk.read(period)
         return {
             "period": period,
             "agencies": {
@@ -274,16 +275,19 @@ def _reads(desk: Desk, routes: APIRouter) -> None:
             ],
             "monitors": [_assignment(actor, group, fields) for (actor, group), fields in sorted(own.monitors.items())],
             "finalised": own.finalised,
-            "heads": _heads(period, filed_at, size),
+            "heads": heads,
         }
 
+
+def _assignment(actor: str, group: str, fields: tuple[str, ...]) -> dict[str, Any]:
+    return {"actor": actor, "group": group, "fields": list(fields)}
+
+
+def _agency_reads(desk: Desk, routes: APIRouter) -> None:
     @routes.get("/periods/{period}/agencies/{agency}", tags=["reads"])
     async def show_agency(period: Id, agency: Id, caller: Insider) -> dict[str, Any]:
         """All decisions on an agency's items; appraisers and monitors see those of their fields."""
-        (filed_at, filed), (size, own) = await desk.service.read(
-            desk.filed.of(f"submission/{period}"), desk.appraised.of(f"appraisal/{period}")
-        )
-        filed.period.the_opened()
+        filed, own, heads = await desk.read(period)
         group, rubric = filed.period.the_agency(agency).group, filed.period.rubric_of(agency)
         fields = {leaf.code: each.code for each in rubric.fields for leaf in each.leaves}
         wide = caller.has(*(role for role in INSIDE if role not in (Role.APPRAISER, Role.MONITOR)))
@@ -295,21 +299,19 @@ def _reads(desk: Desk, routes: APIRouter) -> None:
             "opened": agency in own.opened,
             "closed": agency in own.closed,
             "declared": {
-                item: {"position": each.position, "data": each.data, "not_applicable": each.not_applicable}
+                item: {"position": each.position, "data": each.data, "not_applicable": each.data is None}
                 for item, each in sorted(declared.items())
                 if fields[item] in seen
             },
             "decisions": [line.json() for line in own.lines.get(agency, ()) if fields[line.item] in seen],
-            "heads": _heads(period, filed_at, size),
+            "heads": heads,
         }
 
     @routes.get("/periods/{period}/agencies/{agency}/explanation-requests", tags=["reads"])
     async def show_requests(period: Id, agency: Id, caller: Agency) -> dict[str, Any]:
         """What an agency is asked to explain, until when, and whether it is settled; its own only."""
         own_agency(caller, agency)
-        (filed_at, filed), (size, own) = await desk.service.read(
-            desk.filed.of(f"submission/{period}"), desk.appraised.of(f"appraisal/{period}")
-        )
+        filed, own, heads = await desk.read(period)
         settled = filed.of(agency).settled
         return {
             "requests": [
@@ -323,13 +325,5 @@ def _reads(desk: Desk, routes: APIRouter) -> None:
                 for line in own.lines.get(agency, ())
                 if line.what == "explanation-requested"
             ],
-            "heads": _heads(period, filed_at, size),
+            "heads": heads,
         }
-
-
-def _assignment(actor: str, group: str, fields: tuple[str, ...]) -> dict[str, Any]:
-    return {"actor": actor, "group": group, "fields": list(fields)}
-
-
-def _heads(period: str, submission: int, own: int) -> dict[str, dict[str, int]]:
-    return {f"appraisal/{period}": {"size": own}, f"submission/{period}": {"size": submission}}

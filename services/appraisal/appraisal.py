@@ -25,12 +25,10 @@ from shared.rubric import Council, Leaf, Mode, Rubric, appraise
 
 
 class Declared(NamedTuple):
-    """What the agency declared on an item last, and where that stands in the submission log."""
+    """What the agency declared on an item last, None if that it does not apply, and where it stands in its log."""
 
     position: int
     data: str | None
-    points: Decimal | None
-    not_applicable: bool
 
 
 class Value(NamedTuple):
@@ -151,9 +149,8 @@ Command = Open | Recognise | Appraise | RequestExplanation | Adjust | Close
 def decide(state: Appraisal, command: Command) -> Sequence[Event]:
     """Every rule of an agency's appraisal; Rejected with the codes in the service's table."""
     if isinstance(command, Open):
-        if state.opened:
-            return []
-        return [AgencyOpened(agency=command.agency, submitted=command.submitted, of=command.of)]
+        opened = AgencyOpened(agency=command.agency, submitted=command.submitted, of=command.of)
+        return [] if state.opened else [opened]
     if command.case.published:
         raise Rejected("period-published", "the period's index is published; nothing that a score rests on may change")
     if not state.opened:
@@ -181,9 +178,8 @@ def _recognise(state: Appraisal, command: Recognise) -> list[Event]:
         declared = _judged(case, item, command.judged.get(item))
         if declared is None:
             raise Rejected("nothing-declared", f"the agency declared nothing on {item}: appraise it", "items")
-        claimed = declared.not_applicable
-        value = _not_applicable(leaf) if claimed else _computed(state, case, leaf, declared.data)
-        events += _appraised(case, item, value, declared.position, True, command.reason_code, command.reason, events)
+        value = _value(state, case, leaf, declared.data)
+        events += _appraised(command, item, value, declared, case.position + len(events))
     return events
 
 
@@ -212,50 +208,42 @@ def _appraise(state: Appraisal, command: Appraise) -> list[Event]:
     _reasoned(case.rubric, command.reason_code, command.reason)
     leaf = _own_leaf(state, case, command.item)
     declared = _judged(case, command.item, command.judged)
-    value = _valued(state, case, leaf, command.data, command.not_applicable)
-    position = None if declared is None else declared.position
-    return _appraised(case, command.item, value, position, False, command.reason_code, command.reason, [])
+    value = _value(state, case, leaf, _stated(command))
+    return _appraised(command, command.item, value, declared, case.position)
 
 
 def _appraised(
-    case: Case,
-    item: str,
-    value: Value,
-    judged: int | None,
-    recognised: bool,
-    reason_code: str,
-    reason: str,
-    before: Sequence[Event],
+    command: Recognise | Appraise, item: str, value: Value, declared: Declared | None, position: int
 ) -> list[Event]:
+    """The decision, which will stand at `position`, and its words."""
+    agency = command.case.agency
     return [
         ItemAppraised(
-            agency=case.agency,
+            agency=agency,
             item=item,
             data=value.data,
             points=value.points,
             not_applicable=value.not_applicable,
-            judged=judged,
-            recognised=recognised,
-            reason_code=reason_code,
+            judged=None if declared is None else declared.position,
+            recognised=isinstance(command, Recognise),
+            reason_code=command.reason_code,
         ),
-        AppraisalReasoned(agency=case.agency, item=item, of=case.position + len(before), reason=reason),
+        AppraisalReasoned(agency=agency, item=item, of=position, reason=command.reason),
     ]
 
 
 def _request(state: Appraisal, command: RequestExplanation) -> list[Event]:
-    case = command.case
+    case, item = command.case, command.item
     _still_open(state)
     _reasoned(case.rubric, command.reason_code, command.question)
-    _own_leaf(state, case, command.item)
+    _own_leaf(state, case, item)
     if command.until <= case.time:
         raise Rejected("until-passed", "the time to answer must lie ahead", "until")
-    if _waits(state, case, command.item):
-        raise Rejected("explanation-open", f"a request on {command.item} waits for its answer", "item")
+    if _waits(state, case, item):
+        raise Rejected("explanation-open", f"a request on {item} waits for its answer", "item")
     return [
-        ExplanationRequested(
-            agency=case.agency, item=command.item, until=command.until, reason_code=command.reason_code
-        ),
-        ExplanationAsked(agency=case.agency, item=command.item, of=case.position, question=command.question),
+        ExplanationRequested(agency=case.agency, item=item, until=command.until, reason_code=command.reason_code),
+        ExplanationAsked(agency=case.agency, item=item, of=case.position, question=command.question),
     ]
 
 
@@ -271,10 +259,9 @@ def _adjust(state: Appraisal, command: Adjust) -> list[Event]:
     if voted > tally.members or tally.in_writing > voted:
         raise Rejected("tally-invalid", "more votes than members, or more in writing than votes", "tally")
     if not case.council.carries(tally.in_favour):
-        raise Rejected(
-            "not-carried", f"{tally.in_favour} of {tally.members} members do not carry a decision", "tally.in_favour"
-        )
-    value = _valued(state, case, leaf, command.data, command.not_applicable)
+        few = f"{tally.in_favour} of {tally.members} members do not carry a decision"
+        raise Rejected("not-carried", few, "tally.in_favour")
+    value = _value(state, case, leaf, _stated(command))
     return [
         CouncilAdjusted(
             agency=case.agency,
@@ -343,32 +330,28 @@ def _own_leaf(state: Appraisal, case: Case, item: str) -> Leaf:
 def _judged(case: Case, item: str, judged: int | None) -> Declared | None:
     """The declaration that the decision judges; it must be the newest one."""
     declared = case.declared.get(item)
-    if declared is None:
-        if judged is not None:
-            raise Rejected("declaration-changed", f"the agency declared nothing on {item}", "judged")
-        return None
-    if judged is not None and judged != declared.position:
-        raise Rejected(
-            "declaration-changed", f"the newest declaration of {item} is at position {declared.position}", "judged"
-        )
+    if declared is None and judged is not None:
+        raise Rejected("declaration-changed", f"the agency declared nothing on {item}", "judged")
+    if declared is not None and judged not in (None, declared.position):
+        newest = f"the newest declaration of {item} is at position {declared.position}"
+        raise Rejected("declaration-changed", newest, "judged")
     return declared
 
 
-def _valued(state: Appraisal, case: Case, leaf: Leaf, data: str | None, not_applicable: bool) -> Value:
-    if not_applicable == (data is not None):
-        raise Rejected("data-invalid", "give either data or not_applicable", leaf.code)
-    return _not_applicable(leaf) if data is None else _computed(state, case, leaf, data)
+def _stated(command: Appraise | Adjust) -> str | None:
+    if command.not_applicable == (command.data is not None):
+        raise Rejected("data-invalid", "give either data or not_applicable", command.item)
+    return command.data
 
 
-def _not_applicable(leaf: Leaf) -> Value:
+def _value(state: Appraisal, case: Case, leaf: Leaf, data: str | None) -> Value:
+    """What the item's rule makes of the data; without data the item is said not to apply."""
+    if data is not None:
+        canonical, points = appraise(case.rubric, leaf.code, data, _answers(state, case))
+        return Value(canonical, points, False, None)
     if leaf.mode is Mode.SURVEY or not leaf.may_not_apply:
         raise Rejected("must-apply", f"{leaf.code} applies to every agency", leaf.code)
     return Value(None, None, True, None)
-
-
-def _computed(state: Appraisal, case: Case, leaf: Leaf, data: str | None) -> Value:
-    canonical, points = appraise(case.rubric, leaf.code, data or "", _answers(state, case))
-    return Value(canonical, points, False, None)
 
 
 def _answers(state: Appraisal, case: Case) -> dict[str, str]:

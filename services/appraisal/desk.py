@@ -9,7 +9,8 @@ from services.appraisal import appraisal, council
 from services.appraisal.appraisal import Case
 from services.appraisal.views import Appraised, Filed, fold_appraised, fold_filed
 from shared.access import Caller, actor_id
-from shared.ledger import EVERY, Moment, Projection
+from shared.decider import Decider
+from shared.ledger import EVERY, Moment, Projection, Seen
 from shared.period import Period, fold_published
 from shared.returns import Returns
 from shared.returns import fold as fold_returns
@@ -27,9 +28,14 @@ class Desk:
         self.published = Projection(False, fold_published, "followed")
         self.appraised = Projection(Appraised(), fold_appraised, "entry")
 
-    def sees(self, period: str) -> tuple[Any, ...]:
-        """The followed logs that a decision of the period rests on."""
-        return self.filed.of(f"submission/{period}"), self.published.of(f"scoring/{period}")
+    async def read(self, period: str) -> tuple[Filed, Appraised, dict[str, dict[str, int]]]:
+        """What was filed, the appraisal, and the heads of both at one moment; Rejected `period-unknown`."""
+        logs = (f"submission/{period}", f"appraisal/{period}")
+        (filed_size, filed), (own_size, own) = await self.service.read(
+            self.filed.of(logs[0]), self.appraised.of(logs[1])
+        )
+        filed.period.the_opened()
+        return filed, own, {logs[0]: {"size": filed_size}, logs[1]: {"size": own_size}}
 
     def case(self, moment: Moment, period: str, agency: str, actor: str) -> Case:
         """An agency's case at the moment of the decision; Rejected `period-unknown`, `agency-unknown`."""
@@ -52,17 +58,12 @@ class Desk:
         self, period: str, agency: str, caller: Caller, on: Terms, command: Callable[[Case], appraisal.Command]
     ) -> Response:
         """Run a command on one agency's appraisal."""
-        result = await self.service.ledger.execute(
-            appraisal.DECIDER,
-            f"appraisal/{period}",
-            appraisal.stream(agency),
-            lambda moment: command(self.case(moment, period, agency, caller.actor)),
-            actor=caller.actor,
-            reads=(council.STREAM,),
-            sees=self.sees(period),
-            **on,
-        )
-        return accepted(result)
+
+        def build(moment: Moment) -> appraisal.Command:
+            return command(self.case(moment, period, agency, caller.actor))
+
+        stream = appraisal.stream(agency)
+        return await self._decide(appraisal.DECIDER, period, stream, council.STREAM, build, caller, on)
 
     async def decide_on_period(
         self,
@@ -70,7 +71,7 @@ class Desk:
         caller: Caller,
         on: Terms,
         command: Callable[[Moment, Period, bool], council.Command],
-        more: tuple[Any, ...] = (),
+        more: tuple[Seen, ...] = (),
     ) -> Response:
         """Run a command on the period's appraisal as a whole."""
 
@@ -78,17 +79,25 @@ class Desk:
             filed: Filed = moment.seen[f"submission/{period}"]
             return command(moment, filed.period, moment.seen[f"scoring/{period}"])
 
-        result = await self.service.ledger.execute(
-            council.DECIDER,
-            f"appraisal/{period}",
-            council.STREAM,
-            build,
-            actor=caller.actor,
-            reads=(EVERY,),
-            sees=(*self.sees(period), *more),
-            **on,
+        return await self._decide(council.DECIDER, period, council.STREAM, EVERY, build, caller, on, more)
+
+    async def _decide(
+        self,
+        decider: Decider[Any, Any, Any],
+        period: str,
+        stream: str,
+        reads: str,
+        command: Callable[[Moment], Any],
+        caller: Caller,
+        on: Terms,
+        more: tuple[Seen, ...] = (),
+    ) -> Response:
+        sees: tuple[Seen, ...] = (self.filed.of(f"submission/{period}"), self.published.of(f"scoring/{period}"), *more)
+        return accepted(
+            await self.service.decide(
+                decider, period, stream, command, actor=caller.actor, reads=(reads,), sees=sees, **on
+            )
         )
-        return accepted(result)
 
     def actor(self, subject: str) -> str:
         """The actor id of a person of the configured issuer."""

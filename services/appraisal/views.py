@@ -26,7 +26,6 @@ from shared.events.submission import (
     ExplanationGiven,
     NotApplicableClaimed,
     PointsDeclared,
-    SelfAssessmentSubmitted,
 )
 from shared.period import Period
 
@@ -38,7 +37,6 @@ class Filing:
     declared: Mapping[str, Declared] = field(default_factory=dict)
     answered: Mapping[str, int] = field(default_factory=dict)
     settled: frozenset[int] = frozenset()
-    submitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,16 +68,12 @@ def fold_filed(filed: Filed, entries: Sequence[Entry]) -> Filed:
 def _filed(filing: Filing, position: int, event: Event) -> Filing:
     match event:
         case PointsDeclared():
-            declared = Declared(position, event.data, event.points, False)
-            return replace(filing, declared={**filing.declared, event.item: declared})
+            return replace(filing, declared={**filing.declared, event.item: Declared(position, event.data)})
         case NotApplicableClaimed():
-            declared = Declared(position, None, None, True)
-            return replace(filing, declared={**filing.declared, event.item: declared})
+            return replace(filing, declared={**filing.declared, event.item: Declared(position, None)})
         case ExplanationGiven() | ExplanationClosed() if event.request is not None:
             answered = {**filing.answered, event.item: filing.answered.get(event.item, 0) + 1}
             return replace(filing, answered=answered, settled=filing.settled | {event.request})
-        case SelfAssessmentSubmitted():
-            return replace(filing, submitted=True)
         case _:
             return filing
 

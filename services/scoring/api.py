@@ -140,8 +140,8 @@ class Desk:
     async def execute(self, period: str, caller: Caller, on: Terms, command: Any, *, rests: bool) -> Response:
         """Run a command on the period's index; `rests`: it rests on the followed logs."""
         sees = [self.live.folds.of(log) for log in scored_logs(period).values()] if rests else []
-        result = await self.service.ledger.execute(
-            index.DECIDER, f"scoring/{period}", index.STREAM, command, actor=caller.actor, sees=sees, **on
+        result = await self.service.decide(
+            index.DECIDER, period, index.STREAM, command, actor=caller.actor, sees=sees, **on
         )
         return accepted(result)
 
@@ -173,10 +173,9 @@ def _live_routes(desk: Desk, routes: APIRouter) -> None:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
         cards = look.cards()
-        more = ("appraised", "appraised_open", "survey", "survey_open", "applicable")
+        more = {"appraised", "appraised_open", "survey", "survey_open", "applicable"}
         rows = [
-            row.model_dump(mode="json", exclude_none=True)
-            | {name: cards[row.agency].model_dump(mode="json")[name] for name in more}
+            row.model_dump(mode="json", exclude_none=True) | cards[row.agency].model_dump(mode="json", include=more)
             for row in FORMULAS[CURRENT].table(look.states, cards)
         ]
         body = {"period": period, "provisional": True, "formula": CURRENT, "version": look.version, "rows": rows}

@@ -14,7 +14,7 @@ from services.submission import evidence, views
 from services.submission import period as periods
 from services.submission import self_assessment as rules
 from services.submission.views import Book
-from shared.decider import Decider, Rejected
+from shared.decider import Rejected
 from shared.events import Id, Instant
 from shared.ledger import EVERY, Accepted, Moment, Prefix, Projection, read_entries
 from shared.objects import Bucket, Lock, ObjectMissing, StoreUnavailable
@@ -249,7 +249,7 @@ class Desk:
         self, period: str, agency: str, command: Draft, actor: str, terms: Terms, *, answers: bool = False
     ) -> Accepted:
         """Have an agency's command decided; `answers` where it rests on the requests of the appraisal."""
-        return await self._append(
+        return await self.service.decide(
             rules.DECIDER,
             period,
             rules.stream(agency),
@@ -263,19 +263,9 @@ class Desk:
     async def _decide_period(
         self, period: str, command: Callable[[Moment], periods.Command], actor: str, terms: Terms
     ) -> Accepted:
-        return await self._append(
+        return await self.service.decide(
             periods.DECIDER, period, periods.STREAM, command, actor=actor, reads=(EVERY,), **terms
         )
-
-    async def _append(
-        self, decider: Decider[Any, Any, Any], period: str, stream: str, *args: Any, **kwargs: Any
-    ) -> Accepted:
-        try:
-            return await self._ledger.execute(decider, _log(period), stream, *args, **kwargs)
-        except Rejected as refused:
-            if refused.code == "log-unknown":
-                raise Rejected("period-unknown", "there is no such period", "period") from None
-            raise
 
     def _sees(self, period: str, *, answers: bool) -> list[Prefix[Any]]:
         published = self._published.of(_scoring(period))

@@ -1,5 +1,6 @@
 """The survey's HTTP door: campaigns, invitations, ballots, completion, imported studies."""
 
+from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.survey import campaign
 from services.survey.boxes import Boxes, Place, fresh_tokens
@@ -15,7 +17,7 @@ from services.survey.views import CampaignView, Heads, SurveyView, campaign_view
 from shared.access import Caller, Role, public, require
 from shared.decider import Rejected
 from shared.events import Code, Id, Instant
-from shared.ledger import EVERY, Moment, Projection, Seen
+from shared.ledger import EVERY, Accepted, Moment, Projection, Seen
 from shared.period import Period, fold_published
 from shared.returns import Returns, fold
 from shared.rubric import RubricError, parse_number
@@ -148,11 +150,35 @@ class Desk:
         known.the_opened()
         return known, returns, {logs[0]: {"size": filed}, logs[1]: {"size": size}}
 
+    async def decide(
+        self,
+        period: str,
+        stream: str,
+        command: Callable[[Moment], campaign.Command],
+        caller: Caller,
+        on: Terms,
+        sees: tuple[Seen, ...],
+        within: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> Accepted:
+        """Run a command on the period's survey; Rejected `period-unknown`."""
+        return await self.service.decide(
+            campaign.DECIDER,
+            period,
+            stream,
+            command,
+            actor=caller.actor,
+            reads=(EVERY,),
+            sees=sees,
+            within=within,
+            **on,
+        )
+
 
 def router(desk: Desk) -> APIRouter:
     """All routes of the survey."""
     routes = APIRouter()
     _campaigns(desk, routes)
+    _invitations(desk, routes)
     _ballots(desk, routes)
     _studies(desk, routes)
     _reads(desk, routes)
@@ -168,18 +194,26 @@ def _campaigns(desk: Desk, routes: APIRouter) -> None:
             known, out = _seen(at, period)
             return OpenCampaign(body.campaign, body.group, body.opens, body.closes, known, at.time, at.position, out)
 
-        result = await desk.service.ledger.execute(
-            campaign.DECIDER,
-            f"survey/{period}",
-            campaign.campaign_stream(body.campaign),
-            build,
-            actor=caller.actor,
-            reads=(EVERY,),
-            sees=desk.sees(period),
-            **on,
+        stream = campaign.campaign_stream(body.campaign)
+        return accepted(await desk.decide(period, stream, build, caller, on, desk.sees(period)))
+
+    @routes.post("/periods/{period}/campaigns/{name}/completion", tags=["campaigns"])
+    async def complete_campaign(period: Id, name: Id, caller: SurveyOfficer, on: OnTerms) -> Response:
+        """Complete a campaign that has closed, with its tallies."""
+        await desk.boxes.close(period, name)
+        result = await desk.decide(
+            period,
+            campaign.campaign_stream(name),
+            lambda at: CompleteCampaign(name, at.time, at.position, at.seen[f"scoring/{period}"]),
+            caller,
+            on,
+            (desk.scoring(period),),
+            within=desk.boxes.all_closed(period, name),
         )
         return accepted(result)
 
+
+def _invitations(desk: Desk, routes: APIRouter) -> None:
     @routes.post("/periods/{period}/campaigns/{name}/invitations", tags=["campaigns"])
     async def issue_invitations(
         period: Id, name: Id, body: InvitationsBody, caller: SurveyOfficer, on: OnTerms
@@ -193,16 +227,14 @@ def _campaigns(desk: Desk, routes: APIRouter) -> None:
             known, out = _seen(at, period)
             return IssueInvitations(name, body.agency, body.form, body.count, known, at.time, out)
 
-        result = await desk.service.ledger.execute(
-            campaign.DECIDER,
-            f"survey/{period}",
+        result = await desk.decide(
+            period,
             campaign.campaign_stream(name),
             build,
-            actor=caller.actor,
-            reads=(EVERY,),
-            sees=desk.sees(period),
+            caller,
+            on,
+            desk.sees(period),
             within=desk.boxes.issue(Place(period, name, body.agency, body.form), tokens),
-            **on,
         )
         # a commit whose answer was lost on the way from the database comes back as a repeat, with these very tokens
         if result.repeated and not await desk.boxes.knows(tokens[0]):
@@ -216,23 +248,6 @@ def _campaigns(desk: Desk, routes: APIRouter) -> None:
             tokens=tokens,
         )
         return JSONResponse(shown.model_dump(), 201 if tokens else 200, {"ETag": etag(result.version)})
-
-    @routes.post("/periods/{period}/campaigns/{name}/completion", tags=["campaigns"])
-    async def complete_campaign(period: Id, name: Id, caller: SurveyOfficer, on: OnTerms) -> Response:
-        """Complete a campaign that has closed, with its tallies."""
-        await desk.boxes.close(period, name)
-        result = await desk.service.ledger.execute(
-            campaign.DECIDER,
-            f"survey/{period}",
-            campaign.campaign_stream(name),
-            lambda at: CompleteCampaign(name, at.time, at.position, at.seen[f"scoring/{period}"]),
-            actor=caller.actor,
-            reads=(EVERY,),
-            sees=(desk.scoring(period),),
-            within=desk.boxes.all_closed(period, name),
-            **on,
-        )
-        return accepted(result)
 
 
 def _ballots(desk: Desk, routes: APIRouter) -> None:
@@ -253,17 +268,7 @@ def _studies(desk: Desk, routes: APIRouter) -> None:
             known, out = _seen(at, period)
             return ImportStudy(agency, points, body.document, body.dated, body.source, known, out)
 
-        result = await desk.service.ledger.execute(
-            campaign.DECIDER,
-            f"survey/{period}",
-            campaign.STUDIES_STREAM,
-            build,
-            actor=caller.actor,
-            reads=(EVERY,),
-            sees=desk.sees(period),
-            **on,
-        )
-        return accepted(result)
+        return accepted(await desk.decide(period, campaign.STUDIES_STREAM, build, caller, on, desk.sees(period)))
 
 
 def _reads(desk: Desk, routes: APIRouter) -> None:

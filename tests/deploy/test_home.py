@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import socket
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,11 +80,10 @@ def test_deleting_a_home_leaves_what_is_not_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [["status"], ["down"], ["reset", "--yes"], ["logs"], ["token", "an", "-r", "ops"]])
 def test_a_command_without_a_stack_is_one_clear_line(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["parindex", *command, "--home", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
-        main()
+        main([*command, "--home", str(tmp_path)])
     assert ended.value.code == 1
     assert capsys.readouterr() == ("", f"parindex: there is no stack in {tmp_path}; `parindex up` makes one\n")
 

@@ -31,7 +31,6 @@ LATER: Final = frozenset(
         "declaration-changed",
         "group-unknown",
         "log-incomplete",
-        "log-unknown",
         "nothing-declared",
         "nothing-remaining",
         "period-unknown",

@@ -49,6 +49,7 @@ _ITEM = f"submission PUT …/agencies/{OPEN}/items"
 _APPRAISAL = f"appraisal PUT …/agencies/{FILED}/items"
 _RECOGNITION = f"appraisal POST …/agencies/{FILED}/recognitions"
 _STUDIES = "survey PUT …/studies"
+_NO_SUCH = "/periods/no-such"
 
 MALFORMED: Final = [
     Bad(CLERK, f"{_ITEM}/1.1", b'{"data": "20"', 400, "body-invalid"),
@@ -82,9 +83,12 @@ UNKNOWN: Final = [
     Bad(SURVEYOR, "survey POST …/campaigns/none/completion", None, 404, "campaign-unknown", "campaign"),
     Bad(ANYONE, "survey POST /ballots", {"token": "A" * 22, "answers": {}}, 404, "token-unknown", "token"),
     Bad(OFFICER, "appraisal POST …/agencies/nobody/closing", None, 404, "agency-unknown", "agency"),
-    Bad(OFFICER, "submission POST /periods/no-such/closing", None, 404, "period-unknown", "period"),
-    Bad(OFFICER, "appraisal POST /periods/no-such/finalisation", None, 404, "log-unknown"),
-    Bad(OFFICER, "scoring POST /periods/no-such/consolidation", None, 404, "period-unknown", "period"),
+    Bad(OFFICER, f"submission POST {_NO_SUCH}/closing", None, 404, "period-unknown", "period"),
+    Bad(OFFICER, f"appraisal POST {_NO_SUCH}/finalisation", None, 404, "period-unknown", "period"),
+    Bad(OFFICER, f"appraisal POST {_NO_SUCH}/agencies/none/closing", None, 404, "period-unknown", "period"),
+    Bad(CLERK, f"appraisal GET {_NO_SUCH}/agencies/{OPEN}/explanation-requests", None, 404, "period-unknown", "period"),
+    Bad(SURVEYOR, f"survey POST {_NO_SUCH}/campaigns/poll/completion", None, 404, "period-unknown", "period"),
+    Bad(OFFICER, f"scoring POST {_NO_SUCH}/consolidation", None, 404, "period-unknown", "period"),
     Bad(OFFICER, "submission POST /nowhere", None, 404, "not-found"),
     Bad(OFFICER, "submission DELETE /periods", None, 405, "method-not-allowed"),
 ]

@@ -44,11 +44,11 @@ ASSIGNED = AppraiserAssigned(appraiser=APPRAISER, group="central", fields=("1", 
 SEATED = CouncilSeated(chair=CHAIR, members=(CHAIR, "d" * 32))
 GIVEN: tuple[Event, ...] = (ASSIGNED, SEATED, OPENED)
 DECLARED = {
-    "1.1": Declared(10, "yes", Decimal(2), False),
-    "1.2": Declared(11, "large", Decimal(2), False),
-    "1.3": Declared(12, "3", Decimal("1.5"), False),
-    "2.1": Declared(13, "2.5", Decimal("2.5"), False),
-    "2.2": Declared(14, None, None, True),
+    "1.1": Declared(10, "yes"),
+    "1.2": Declared(11, "large"),
+    "1.3": Declared(12, "3"),
+    "2.1": Declared(13, "2.5"),
+    "2.2": Declared(14, None),
 }
 CARRIED = Tally(members=10, in_favour=6, against=2, abstained=1, in_writing=3)
 
@@ -211,7 +211,7 @@ def test_an_open_item_holds_the_closing_up_and_is_named() -> None:
 
 
 def test_a_later_declaration_holds_the_closing_up() -> None:
-    later = case(declared={**DECLARED, "1.1": Declared(55, "no", Decimal(0), False)})
+    later = case(declared={**DECLARED, "1.1": Declared(55, "no")})
     assert closing_faults((*GIVEN, *ALL_APPRAISED), later) == [("1.1", "declaration-later")]
 
 

@@ -369,6 +369,11 @@ async def test_malformed_requests_are_refused_by_name_and_append_nothing(survey:
             "points.1.2",
         ),
         (await survey.client.get("/periods/2031-year", headers=headers), "period-unknown", "period"),
+        (
+            await survey.client.post("/periods/2031-year/campaigns", json=CAMPAIGN, headers=headers),
+            "period-unknown",
+            "period",
+        ),
         (await survey.client.get(f"{BASE}/campaigns/none", headers=headers), "campaign-unknown", "campaign"),
     ):
         assert (answer.json()["code"], answer.json().get("field")) == (expected, field)
