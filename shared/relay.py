@@ -32,10 +32,12 @@ _LOAD = text("""
 """)
 _HEAD = text("SELECT size, frontier FROM log WHERE name = :log")
 _SENT = text("""
-    INSERT INTO relayed (log, size, frontier) VALUES (:log, :size, :frontier)
+    WITH lazily AS (SELECT set_config('synchronous_commit', 'off', true))
+    INSERT INTO relayed (log, size, frontier) SELECT :log, :size, :frontier FROM lazily
     ON CONFLICT (log) DO UPDATE SET size = excluded.size, frontier = excluded.frontier
     WHERE relayed.size < excluded.size
 """)
+"""A cursor that a crash sets back only repeats entries, so this commit need not wait for the disk."""
 _SIGNED = text("INSERT INTO checkpoint (log, size, note) VALUES (:log, :size, :note) ON CONFLICT DO NOTHING")
 _CHECKPOINT = text("SELECT note, time FROM checkpoint WHERE log = :log AND size = :size")
 
@@ -77,6 +79,8 @@ class Relay:
         self, ledger: Ledger, bus: Bus, signer: Signer, *, checkpoint_interval: float = 1.0, poll: float = 0.5
     ) -> None:
         self._ledger = ledger
+        # each statement by itself: one way to the database and back less where there is only one
+        self._each = ledger.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._topic = bus.topic(ledger.service)
         self._publisher = Publisher(bus)
         self._signer = signer
@@ -170,7 +174,7 @@ class Relay:
 
     async def _send_batch(self, sent: _Sent) -> bool:
         """Send the next entries and store the cursor; returns whether none is left."""
-        async with self._ledger.engine.connect() as connection:
+        async with self._each.connect() as connection:
             head = (await connection.execute(_HEAD, {"log": sent.log})).one()
             stop = min(head.size, sent.size + BATCH)
             entries = await read_entries(connection, "entry", sent.log, sent.size, stop)
@@ -182,9 +186,7 @@ class Relay:
         if not entries:
             return True
         await self._send(sent, entries)
-        async with self._ledger.engine.begin() as connection:
-            # a cursor that a crash sets back only repeats entries, so this commit need not wait for the disk
-            await connection.execute(text("SET LOCAL synchronous_commit = off"))
+        async with self._each.connect() as connection:
             await connection.execute(_SENT, {"log": sent.log, "size": frontier.size, "frontier": frontier.to_bytes()})
         sent.frontier = frontier
         return frontier.size == int(head.size)

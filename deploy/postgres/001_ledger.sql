@@ -115,6 +115,29 @@ CREATE TABLE parked (
     next      bigint  NOT NULL,
     since     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- Begins a follower's transaction: makes the cursors of `wanted` that are new, locks them and those of `besides` in the
+-- order of their names, then the next offsets of these partitions. Several statements, so that each sees what was
+-- committed while the one before waited for a lock. What a crash takes back comes again from the topic, and a later
+-- append that rests on it makes it durable with itself, so that the commit need not wait for the disk.
+CREATE FUNCTION take_cursors(wanted text[], besides text[], from_topics text[], from_partitions integer[])
+RETURNS TABLE (logs text[], sizes bigint[], frontiers bytea[], keys text[], checks bigint[], uncheckeds bytea[],
+               parkeds text[], topics text[], partitions integer[], nexts bigint[]) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    INSERT INTO cursor (log) SELECT w.log FROM unnest(wanted) AS w (log) ORDER BY w.log ON CONFLICT DO NOTHING;
+    WITH locked AS (SELECT * FROM cursor c WHERE c.log = ANY (wanted || besides) ORDER BY c.log FOR UPDATE)
+    SELECT array_agg(l.log), array_agg(l.size), array_agg(l.frontier), array_agg(l.key), array_agg(l.checked),
+        array_agg(l.unchecked)
+    INTO logs, sizes, frontiers, keys, checks, uncheckeds FROM locked l;
+    SELECT array_agg(p.log) INTO parkeds FROM parked p WHERE p.log = ANY (wanted);
+    WITH locked AS (
+        SELECT n.* FROM next_offset n JOIN unnest(from_topics, from_partitions) AS w (topic, partition)
+        ON n.topic = w.topic AND n.partition = w.partition ORDER BY n.topic, n.partition FOR UPDATE OF n
+    )
+    SELECT array_agg(l.topic), array_agg(l.partition), array_agg(l.next) INTO topics, partitions, nexts FROM locked l;
+    RETURN NEXT;
+END $$;
+
 -- How far this service's reactions to a followed log have come.
 CREATE TABLE reacted (
     log  text PRIMARY KEY,

@@ -1,10 +1,6 @@
 -- The live scorecards of the scoring service, written in the transaction that applies the entries which move them.
 -- `:service` is the service's own role.
 
--- One row a period, locked before the cursors of its logs: its three logs are applied one after the other.
-CREATE TABLE standing (
-    period text PRIMARY KEY
-);
 -- The provisional card of each agency (JSON of the rubric's card), and the sizes of the logs when it last moved.
 CREATE TABLE card (
     period text NOT NULL,
@@ -14,4 +10,4 @@ CREATE TABLE card (
     PRIMARY KEY (period, agency)
 );
 
-GRANT SELECT, INSERT, UPDATE ON standing, card TO :service;
+GRANT SELECT, INSERT, UPDATE ON card TO :service;

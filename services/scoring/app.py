@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from services.scoring import api, index
 from services.scoring.index import Start
-from services.scoring.views import Live
+from services.scoring.views import Live, beside
 from shared.events import Entry
 from shared.events.submission import PeriodOpened
 from shared.service import Service
@@ -15,7 +15,7 @@ from shared.web import create_app, serve
 def create(settings: Settings) -> FastAPI:
     """The application of one scoring process."""
     live = Live()
-    service = Service(settings, follows=("submission", "appraisal", "survey"), apply=live.apply, lock=live.lock)
+    service = Service(settings, follows=("submission", "appraisal", "survey"), apply=live.apply, beside=beside)
 
     async def react(entry: Entry) -> None:
         """Open the scoring log with its period."""

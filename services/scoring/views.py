@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from opentelemetry.trace import SpanKind
@@ -22,11 +23,6 @@ from shared.ledger import read_entries
 from shared.rubric import Card
 
 _SIZE = text("SELECT size FROM cursor WHERE log = :log")
-_LOCK = text("SELECT period FROM standing WHERE period = ANY(:periods) ORDER BY period FOR UPDATE")
-_STAND = text("""
-    INSERT INTO standing (period) SELECT * FROM unnest(CAST(:periods AS text[])) AS period ORDER BY period
-    ON CONFLICT DO NOTHING
-""")
 _MOVE = text("""
     INSERT INTO card (period, agency, heads, card)
     SELECT :period, agency, :heads, card
@@ -34,13 +30,19 @@ _MOVE = text("""
     ON CONFLICT (period, agency) DO UPDATE SET heads = excluded.heads, card = excluded.card
 """)
 _CARDS = text("SELECT agency, card FROM card WHERE period = :period ORDER BY agency")
-_CLOCK = text("SELECT deployment_clock()")
-_PARKED = text("SELECT log FROM parked WHERE log = ANY(:logs)")
+_NOW = text("""
+    SELECT deployment_clock() AS time, ARRAY(SELECT log FROM parked WHERE log = ANY(:logs)) AS parked
+""")
 
 
 def scored_logs(period: str) -> dict[str, str]:
     """The three logs that a period's score is computed from: service → log name."""
     return {service: f"{service}/{period}" for service in SCORED}
+
+
+def beside(log: str) -> list[str]:
+    """The other two logs that a scored log's period is computed from; none for any other log."""
+    return [other for other in scored_logs(_period(log)).values() if other != log] if _is_scored(log) else []
 
 
 @dataclass
@@ -72,16 +74,17 @@ class Folds:
     async def read(self, connection: AsyncConnection, log: str) -> tuple[int, Folded]:
         """The log's cursor as this transaction sees it, and the state at that size."""
         size = (await connection.execute(_SIZE, {"log": log})).scalar_one_or_none() or 0
-        return size, await self._at(connection, log, size)
+        return size, await self.at(connection, log, size)
 
     async def advance(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> Folded:
         """The state after the next entries of a log, which need not be read again."""
         start = entries[0].position
-        folded = (await self._at(connection, log, start)).fold(_service(log), entries)
+        folded = (await self.at(connection, log, start)).fold(_service(log), entries)
         self._keep(log, start + len(entries), folded)
         return folded
 
-    async def _at(self, connection: AsyncConnection, log: str, size: int) -> Folded:
+    async def at(self, connection: AsyncConnection, log: str, size: int) -> Folded:
+        """The state after the first `size` entries of a log, which stand in the database or were folded before."""
         start, folded = next((kept for kept in self._kept.get(log, ()) if kept[0] <= size), (0, before(_service(log))))
         if start < size:
             folded = folded.fold(_service(log), await read_entries(connection, "followed", log, start, size))
@@ -99,17 +102,9 @@ class Live:
     def __init__(self) -> None:
         self.folds = Folds()
 
-    async def lock(self, connection: AsyncConnection, logs: Sequence[str]) -> None:
-        """Lock the periods of these logs, so that what follows sees the other logs of each where they stand."""
-        periods = sorted({_period(log) for log in logs if _is_scored(log)})
-        if not periods:
-            return
-        locked = (await connection.execute(_LOCK, {"periods": periods})).all()
-        if len(locked) < len(periods):
-            await connection.execute(_STAND, {"periods": periods})
-            await connection.execute(_LOCK, {"periods": periods})
-
-    async def apply(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
+    async def apply(
+        self, connection: AsyncConnection, log: str, entries: Sequence[Entry], sizes: Mapping[str, int]
+    ) -> None:
         """Fold the next entries of a log and move the cards of the agencies that they speak of."""
         if not _is_scored(log):
             return
@@ -118,10 +113,10 @@ class Live:
         moving = [entry for entry in entries if entry.type in relevant]
         if not moving:
             return
-        period, sizes, logs = _period(log), {log: entries[-1].position + 1}, {_service(log): folded}
-        for service, other in scored_logs(period).items():
-            if other != log:
-                sizes[other], logs[service] = await self.folds.read(connection, other)
+        period, logs = _period(log), {_service(log): folded}
+        stand = {name: sizes.get(name, 0) for name in scored_logs(period).values()}
+        for other in beside(log):
+            logs[_service(other)] = await self.folds.at(connection, other, stand[other])
         states = States.of(logs)
         agencies = moved_agencies(states, moving)
         if agencies:
@@ -131,7 +126,7 @@ class Live:
                     _MOVE,
                     {
                         "period": period,
-                        "heads": json.dumps(sizes, sort_keys=True),
+                        "heads": json.dumps(stand, sort_keys=True),
                         "agencies": list(cards),
                         "cards": list(cards.values()),
                     },
@@ -139,18 +134,15 @@ class Live:
 
     async def look(self, engine: AsyncEngine, period: str) -> "Look":
         """A period's states, heads, clock and provisional cards, all of one moment of the database."""
-        logs = scored_logs(period)
+        logs = list(scored_logs(period).values())
         async with engine.connect() as opened:
             connection = await opened.execution_options(isolation_level="REPEATABLE READ")
-            folded = {service: (await self.folds.read(connection, log))[1] for service, log in logs.items()}
+            found = await heads(connection, logs)
+            folded = {_service(log): await self.folds.at(connection, log, found[log].size) for log in logs}
             rows = await connection.execute(_CARDS, {"period": period})
-            return Look(
-                States.of(folded),
-                await heads(connection, list(logs.values())),
-                (await connection.execute(_CLOCK)).scalar_one(),
-                frozenset((await connection.execute(_PARKED, {"logs": list(logs.values())})).scalars()),
-                {row.agency: row.card for row in rows},
-            )
+            now = (await connection.execute(_NOW, {"logs": logs})).one()
+            cards = {row.agency: row.card for row in rows}
+            return Look(States.of(folded), found, now.time, frozenset(now.parked), cards)
 
 
 class Look(NamedTuple):
@@ -165,7 +157,7 @@ class Look(NamedTuple):
 
     def card(self, agency: str) -> Card:
         """The provisional card of an agency of the period."""
-        return Card.model_validate_json(self.rows[agency])
+        return _card(self.rows[agency])
 
     def cards(self) -> dict[str, Card]:
         """The provisional card of each agency."""
@@ -238,6 +230,12 @@ async def _cards(states: States, agencies: Sequence[str]) -> dict[str, str]:
             await asyncio.sleep(0)  # a card is milliseconds of computing: HTTP and heartbeats go in between
         cards[agency] = known[same]
     return cards
+
+
+@lru_cache(256)
+def _card(stored: str) -> Card:
+    """A stored card, read once: most of a table's cards are the ones of the table before."""
+    return Card.model_validate_json(stored)
 
 
 def _service(log: str) -> str:

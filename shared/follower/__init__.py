@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import telemetry
 from shared.bus import Bus
-from shared.follower.applier import Applier, Apply, ApplyError, Lock
+from shared.follower.applier import Applier, Apply, ApplyError, Beside
 from shared.follower.arrival import Arrival, Place, arrival
 from shared.follower.cursor import Seen
 from shared.outage import persevere
@@ -34,7 +34,7 @@ GATHER_SECONDS: Final = 0.05
 SEEK_PAUSE: Final = 1.0
 """Between two seeks of a partition: what was fetched before a seek still comes in, and can undo it."""
 FETCH_BYTES: Final = 4 * 1024 * 1024
-FETCH_WAIT_MS: Final = 100
+FETCH_WAIT_MS: Final = 20
 """How long the broker keeps a fetch that finds nothing. While a partition's records are being taken, a fetch for the
 others is under way to the same broker and holds up its next one; Faust would have it wait 1.5 seconds."""
 STALL_SECONDS: Final = 15.0
@@ -95,7 +95,7 @@ class Follower:
         sources: Sequence[str],
         registers: Mapping[str, VerificationKey],
         apply: Apply,
-        lock: Lock | None = None,
+        beside: Beside = lambda _: (),
         session_seconds: float = 6.0,
         within: float = WITHIN,
     ) -> None:
@@ -104,7 +104,7 @@ class Follower:
         self._bus = bus
         self._service = service
         self._topics = [bus.topic(source) for source in sources]
-        self._applier = Applier(engine, deployment, registers, apply, lock)
+        self._applier = Applier(engine, deployment, registers, apply, beside)
         self._session = session_seconds
         self._within = within
         self._ends: dict[Place, int] = {}
@@ -211,7 +211,7 @@ class Follower:
         assigned = {Place(*tp): tp for tp in app.consumer.assignment()}
         if not assigned:
             return
-        app.consumer._thread._consumer._fetcher._fetch_max_wait_ms = FETCH_WAIT_MS
+        app.consumer._thread._consumer._fetcher._fetch_max_wait_ms = max(FETCH_WAIT_MS, int(1000 * self._within))
         first = await app.consumer.earliest_offsets(*assigned.values())
         nexts = await self._applier.start({Place(*tp): offset for tp, offset in first.items()})
         positions = {assigned[place]: offset for place, offset in nexts.items()}

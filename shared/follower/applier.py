@@ -1,7 +1,7 @@
 """A follower's transaction: entries, cursors, offsets and what is computed from them are stored together or not."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,25 +17,18 @@ from shared.follower.cursor import Advance, Cursor, Fault, Seen, advance, check_
 from shared.tlog.merkle import Frontier
 from shared.tlog.note import NoteError, VerificationKey
 
-Apply = Callable[[AsyncConnection, str, Sequence[Entry]], Awaitable[None]]
-"""Computes a service's own state from the next entries of a log; `followed` and `cursor` already hold them."""
-Lock = Callable[[AsyncConnection, Sequence[str]], Awaitable[None]]
-"""Locks what `apply` will change for these logs (sorted), before any cursor is locked."""
+Apply = Callable[[AsyncConnection, str, Sequence[Entry], Mapping[str, int]], Awaitable[None]]
+"""Computes a service's own state from the next entries of a log; `followed` and `cursor` already hold them. The mapping
+has the sizes, in this transaction, of that log and of those beside it that are known."""
+Beside = Callable[[str], Collection[str]]
+"""The other logs that `apply` reads for a log: none of them advances meanwhile."""
 
 _logger = logging.getLogger(__name__)
 
-_CURSORS = text("""
-    SELECT log, size, frontier, key, checked, unchecked FROM cursor WHERE log = ANY(:logs) ORDER BY log FOR UPDATE
+_TAKE = text("""
+    SELECT * FROM take_cursors(CAST(:logs AS text[]), CAST(:besides AS text[]), CAST(:topics AS text[]),
+        CAST(:partitions AS integer[]))
 """)
-_NEW_CURSORS = text("""
-    INSERT INTO cursor (log) SELECT * FROM unnest(CAST(:logs AS text[])) AS log ORDER BY log ON CONFLICT DO NOTHING
-""")
-_OFFSETS = text("""
-    SELECT topic, partition, next FROM next_offset
-    JOIN unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[])) AS wanted (topic, partition)
-    USING (topic, partition) ORDER BY topic, partition FOR UPDATE OF next_offset
-""")
-_PARKED = text("SELECT log FROM parked WHERE log = ANY(:logs)")
 _HEADERS = text("SELECT position, header FROM followed WHERE log = :log AND position = ANY(:positions)")
 _STORE = text("""
     WITH stored AS (
@@ -80,9 +73,15 @@ class ApplyError(Exception):
 
 @dataclass
 class _Work:
-    """The changes of one transaction."""
+    """The changes of one transaction, and where it found things.
+
+    `besides`: the sizes of logs that are only read; `nexts`: the stored next offsets.
+    """
 
     cursors: dict[str, Cursor]
+    besides: dict[str, int]
+    parked: frozenset[str]
+    nexts: dict[Place, int]
     entries: dict[str, list[Entry]] = field(default_factory=dict)
     faults: dict[str, tuple[Fault, Place, int]] = field(default_factory=dict)
 
@@ -99,13 +98,13 @@ class Applier:
         deployment: str,
         registers: Mapping[str, VerificationKey],
         apply: Apply,
-        lock: Lock | None = None,
+        beside: Beside = lambda _: (),
     ) -> None:
         self._engine = engine
         self._deployment = deployment
         self._registers = registers
         self._apply = apply
-        self._lock = lock
+        self._beside = beside
 
     async def fetch(self, arrivals: Sequence[Arrival]) -> Outcome:
         """Apply what one fetch brought, in the order of each partition; a log that fails is parked, the others go on.
@@ -128,7 +127,7 @@ class Applier:
         named = {event.log for _, content in records if (event := opened(log, content))}
         with ExitStack() as spans:
             async with self._engine.begin() as connection:
-                work = await self._begin(connection, sorted({log, *named}))
+                work = await self._begin(connection, {log, *named})
                 place = (await connection.execute(_STILL_PARKED, {"log": log})).one_or_none()
                 if place is None:
                     return None
@@ -149,9 +148,8 @@ class Applier:
     async def unpark(self, log: str, place: Place, offset: int, size: int) -> bool:
         """End the parking if the catch-up is level with the live path at `offset`, and the cursor with `size`."""
         async with self._engine.begin() as connection:
-            work = await self._begin(connection, [log])
-            nexts = await self._offsets(connection, [place])
-            if nexts.get(place, 0) > offset or size > work.cursors[log].size:
+            work = await self._begin(connection, [log], [place])
+            if work.nexts.get(place, 0) > offset or size > work.cursors[log].size:
                 return False
             await connection.execute(_UNPARK, {"log": log})
         _logger.warning("%s is level again and no longer parked", log)
@@ -160,7 +158,7 @@ class Applier:
     async def start(self, first: Mapping[Place, int]) -> dict[Place, int]:
         """The stored next offset of each partition, not below the first one that the topic still has."""
         async with self._engine.begin() as connection:
-            nexts = await self._offsets(connection, sorted(first))
+            nexts = (await self._begin(connection, [], first)).nexts
             gone = {place: offset for place, offset in first.items() if offset > nexts.get(place, 0)}
             for place, offset in gone.items():
                 _logger.error("%s/%d begins at %d only: logs with a hole will be parked", *place, offset)
@@ -171,16 +169,14 @@ class Applier:
     async def _fetch(self, arrivals: Sequence[Arrival], failing: Mapping[str, Fault]) -> Outcome:
         outcome = Outcome()
         named = {event.log for _, _, log, content in arrivals if (event := opened(log, content))}
-        logs = sorted({arrived.log for arrived in arrivals if arrived.log} | named)
+        logs = {arrived.log for arrived in arrivals if arrived.log} | named
         with ExitStack() as spans:
             async with self._engine.begin() as connection:
-                work = await self._begin(connection, logs)
-                nexts = await self._offsets(connection, sorted({arrived.place for arrived in arrivals}))
-                fresh = contiguous(arrivals, nexts, outcome)
-                parked = set((await connection.execute(_PARKED, {"logs": logs})).scalars()) if logs else set()
+                work = await self._begin(connection, logs, {arrived.place for arrived in arrivals})
+                fresh = contiguous(arrivals, work.nexts, outcome)
                 for log in sorted(fresh, key=_registers_first):
                     place, records = fresh[log]
-                    if log in parked:
+                    if log in work.parked:
                         continue
                     if log in failing:
                         work.faults[log] = (failing[log], place, records[0].offset)
@@ -196,26 +192,23 @@ class Applier:
         outcome.parked = {log: fault for log, (fault, _, _) in work.faults.items()}
         return outcome
 
-    async def _begin(self, connection: AsyncConnection, logs: Sequence[str]) -> _Work:
-        """Lock what `apply` needs, then the cursors of the logs (sorted); every transaction locks in this order."""
-        if self._lock is not None and logs:
-            await self._lock(connection, logs)
-        rows = (await connection.execute(_CURSORS, {"logs": logs})).all() if logs else []
-        if len(rows) < len(logs):
-            await connection.execute(_NEW_CURSORS, {"logs": logs})
-            rows = (await connection.execute(_CURSORS, {"logs": logs})).all()
-        cursors = {}
-        for log, size, frontier, key, checked, unchecked in rows:
+    async def _begin(self, connection: AsyncConnection, logs: Collection[str], places: Collection[Place] = ()) -> _Work:
+        """Lock the cursors of these logs and of those beside them, then the offsets of these partitions."""
+        besides = {other for log in logs for other in self._beside(log)}.difference(logs)
+        sought = {"topics": [place.topic for place in places], "partitions": [place.partition for place in places]}
+        row = (await connection.execute(_TAKE, {"logs": list(logs), "besides": list(besides)} | sought)).one()
+        cursors, sizes = {}, {}
+        columns = (row.logs, row.sizes, row.frontiers, row.keys, row.checks, row.uncheckeds)
+        for log, size, frontier, key, checked, unchecked in zip(*(column or () for column in columns), strict=True):
+            if log in besides:
+                sizes[log] = size
+                continue
             origin = f"{self._deployment}/{log}"
             known = self._registers.get(origin) or (None if key is None else VerificationKey.parse(key))
             cursors[log] = Cursor(log, origin, Frontier.from_bytes(size, frontier), known, checked, unchecked)
-        return _Work(cursors)
-
-    @staticmethod
-    async def _offsets(connection: AsyncConnection, places: Sequence[Place]) -> dict[Place, int]:
-        columns = {"topics": [place.topic for place in places], "partitions": [place.partition for place in places]}
-        rows = await connection.execute(_OFFSETS, columns)
-        return {Place(topic, partition): following for topic, partition, following in rows}
+        found = map(Place, row.topics or (), row.partitions or ())
+        nexts = dict(zip(found, row.nexts or (), strict=True))
+        return _Work(cursors, sizes, frozenset(row.parkeds or ()), nexts)
 
     @staticmethod
     async def _advance(
@@ -274,18 +267,21 @@ class Applier:
             "unchecked": [cursor.unchecked for cursor in changed],
         }
         await connection.execute(_STORE, stored | _columns(nexts))
+        sizes = work.besides | {log: cursor.size for log, cursor in work.cursors.items()}
         for log, entries in work.entries.items():
             if entries:
                 _trace(spans, log, entries)
-                await self._compute(connection, log, entries)
+                await self._compute(connection, log, entries, sizes)
         for log, (fault, place, offset) in work.faults.items():
             about = {"log": log, "size": work.cursors[log].size, "reason": fault.reason, "stopped": fault.stopped}
             at = {"topic": place.topic, "partition": place.partition, "next": offset}
             await connection.execute(_PARK, about | at)
 
-    async def _compute(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
+    async def _compute(
+        self, connection: AsyncConnection, log: str, entries: Sequence[Entry], sizes: Mapping[str, int]
+    ) -> None:
         try:
-            await self._apply(connection, log, entries)
+            await self._apply(connection, log, entries, sizes)
         except Exception as failure:
             if _is_outage(failure):
                 raise

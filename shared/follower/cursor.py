@@ -121,18 +121,17 @@ def _foreign(cursor: Cursor, entry: Entry) -> Fault | None:
 def _check(cursor: Cursor, note: bytes) -> Fault | None:
     """A checkpoint of the cursor's size must have its root and the log's signature; a smaller one is a repeat."""
     try:
-        said = unverified_checkpoint(note)
-        if said.size < cursor.size:
-            return None
-        if said.size > cursor.size:
-            return Fault(f"hole: a checkpoint of size {said.size} where entry {cursor.size} is next", False, said.size)
-        if cursor.key is None:
-            cursor.unchecked = note
-            return None
-        held = open_checkpoint(note, cursor.key)
+        said = unverified_checkpoint(note) if cursor.key is None else open_checkpoint(note, cursor.key)
     except CheckpointError as error:
         return Fault(f"checkpoint at size {cursor.size}: {error}", stopped=True)
-    if held.root != cursor.frontier.root():
-        return Fault(f"checkpoint of size {held.size} has another root than the entries", stopped=True)
-    cursor.checked = held.size
+    if said.size < cursor.size:
+        return None
+    if said.size > cursor.size:
+        return Fault(f"hole: a checkpoint of size {said.size} where entry {cursor.size} is next", False, said.size)
+    if cursor.key is None:
+        cursor.unchecked = note
+        return None
+    if said.root != cursor.frontier.root():
+        return Fault(f"checkpoint of size {said.size} has another root than the entries", stopped=True)
+    cursor.checked = said.size
     return None

@@ -15,6 +15,8 @@ from shared.ledger import read_entries
 from shared.outage import persevere
 
 BATCH: Final = 500
+GATHER: Final = 0.05
+"""Seconds that entries are waited for once there is one: few of them call for anything."""
 POLL: Final = 1.0
 """Seconds between two looks for entries that nobody told of: the answer to the follower's commit was lost, or another
 replica has applied them and ended before its reaction."""
@@ -42,7 +44,7 @@ class Reactions:
     """
 
     def __init__(self, engine: AsyncEngine, follower: Follower, react: Callable[[Entry], Awaitable[None]]) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._react = react
         self._wakers: dict[str, asyncio.Event] = {}
         self._new_log = asyncio.Event()
@@ -82,6 +84,7 @@ class Reactions:
             waker.clear()
             if not await self._batch(log):
                 await waker.wait()
+                await asyncio.sleep(GATHER)
             return True
 
         await persevere(f"reacting to {log}", step, level=logging.ERROR)
@@ -98,6 +101,6 @@ class Reactions:
                 done = entry.position + 1
         finally:
             if done > start:
-                async with self._engine.begin() as connection:
+                async with self._engine.connect() as connection:
                     await connection.execute(_REACTED, {"log": log, "size": done})
         return bool(entries)

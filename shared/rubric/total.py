@@ -108,7 +108,7 @@ def _line(rubric: Rubric, leaf: Leaf, value: LeafValue, final: bool, self_assess
 
 
 def _groups(rubric: Rubric) -> list[list[Leaf]]:
-    """The items among which what does not apply is scaled up; with `shrink` each item is alone."""
+    """The items among which what does not apply is scaled up; none where it only shrinks the maximum."""
     rule = rubric.not_applicable
     if rule is NotApplicable.SCALE_PART:
         return [list(rubric.leaves.values())]
@@ -116,18 +116,19 @@ def _groups(rubric: Rubric) -> list[list[Leaf]]:
         return [list(field.leaves) for field in rubric.fields]
     if rule is NotApplicable.SCALE_CRITERION:
         return [list(items) for field in rubric.fields for _, items in _criteria(field)]
-    return [[leaf] for leaf in rubric.leaves.values()]
+    return []
 
 
 def _sum(rubric: Rubric, part: PartName, lines: Mapping[str, LeafLine]) -> _Sum:
-    achieved = reachable = scaled = limit = ZERO
-    for group in _groups(rubric):
-        members = [lines[leaf.code] for leaf in group if leaf.part is part]
-        whole, left = _maximum(members), _maximum(line for line in members if not line.not_applicable)
-        points = _achieved(members)
-        achieved, reachable = achieved + points, reachable + left
-        scaled += points * whole / left if left else points
-        limit += whole if left else ZERO
+    members = [line for line in lines.values() if line.part is part]
+    achieved, reachable = _achieved(members), _maximum(line for line in members if not line.not_applicable)
+    scaled, limit = achieved, reachable
+    groups = [[lines[leaf.code] for leaf in group if leaf.part is part] for group in _groups(rubric)]
+    for group in filter(None, groups):
+        whole, left = _maximum(group), _maximum(line for line in group if not line.not_applicable)
+        if left:
+            scaled += _achieved(group) * (whole - left) / left
+            limit += whole - left
     base = rubric.parts.base().get(part)
     if base is None:
         return _Sum(achieved, reachable, achieved, reachable)

@@ -35,7 +35,7 @@ CODE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 RECORDED_DIGITS: Final = 12
 """Most decimals of a recorded figure; a quotient without an end is rounded there (half-even) if no rule did before."""
 
-_EXACT: Final = Context(prec=100, traps=[Inexact])  # threads share it: nobody reads its flags
+_EXACT: Final = Context(prec=1000, traps=[Inexact])  # threads share it: nobody reads its flags
 _CANONICAL = re.compile(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?")
 _PLAIN = re.compile(r"(?P<whole>[0-9]{1,12})([.,](?P<rest>[0-9]{1,12}))?")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(\.[0-9]{3}){1,3}(,[0-9]{1,12})?")
@@ -66,7 +66,7 @@ def decimal_text(value: Decimal) -> str:
 
 def scaled(units: int, digits: int) -> Decimal:
     """`units` × 10^-`digits` exactly, whatever the decimal context."""
-    return Decimal((int(units < 0), tuple(int(digit) for digit in str(abs(units))), -digits))
+    return Decimal(units).scaleb(-digits, _EXACT)
 
 
 def terminating_digits(value: Fraction) -> int | None:
@@ -148,6 +148,8 @@ def _whole(value: Fraction, mode: RoundingMode) -> int:
 
 def _decimal(value: Any) -> Decimal:
     if isinstance(value, Decimal):
+        if value.is_finite() and _fits(value):
+            return value
         text = decimal_text(value) if value.is_finite() else "NaN"
     elif isinstance(value, int) and not isinstance(value, bool):
         text = str(value)
@@ -158,6 +160,12 @@ def _decimal(value: Any) -> Decimal:
     if not _CANONICAL.fullmatch(text):
         raise ValueError('a figure has at most 12 digits before the point and 12 after it, like "0.25"')
     return Decimal(text)
+
+
+def _fits(value: Decimal) -> bool:
+    """Whether a finite decimal is written within the digits of a figure, in plain digits."""
+    _, digits, exponent = value.as_tuple()
+    return isinstance(exponent, int) and -12 <= exponent <= 0 and len(digits) + exponent <= 12
 
 
 def _from_zero(value: Decimal) -> Decimal:

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -21,7 +21,7 @@ from faust.contrib.asgi import faust_app_running
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from services.scoring.scorecard import SCORED
-from services.scoring.views import Live
+from services.scoring.views import Live, beside
 from shared.bus import PARTITIONS, Bus, Publisher, to_record
 from shared.events import Entry
 from shared.follower import FETCH, FETCH_BYTES, WITHIN, Follower
@@ -118,13 +118,13 @@ async def follower(bus: Bus, meter: Meter) -> float:
     """The scoring's own follower: verified, stored, folded, cards moved, in one transaction with the cursors."""
     live, taken = Live(), 0
 
-    async def lock(connection: AsyncConnection, logs: Sequence[str]) -> None:
+    def besides(log: str) -> list[str]:
         meter.begin()
-        await live.lock(connection, logs)
+        return beside(log)
 
-    async def apply(connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
+    async def apply(connection: AsyncConnection, log: str, entries: Sequence[Entry], sizes: Mapping[str, int]) -> None:
         nonlocal taken
-        await live.apply(connection, log, entries)
+        await live.apply(connection, log, entries, sizes)
         taken += len(entries)
 
     def applied(_: str) -> None:
@@ -143,7 +143,7 @@ async def follower(bus: Bus, meter: Meter) -> float:
             sources=SCORED,
             registers=registers,
             apply=apply,
-            lock=lock,
+            beside=besides,
         )
         part.applied.append(applied)
         task = asyncio.create_task(part.run())

@@ -6,7 +6,7 @@ Run as a module it is a process that can be killed: arguments are database URL, 
 import asyncio
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -27,7 +27,9 @@ class Tally:
     def __init__(self) -> None:
         self.hindrance: Callable[[str, Sequence[Entry]], None] = lambda log, entries: None
 
-    async def apply(self, connection: AsyncConnection, log: str, entries: Sequence[Entry]) -> None:
+    async def apply(
+        self, connection: AsyncConnection, log: str, entries: Sequence[Entry], _: Mapping[str, int]
+    ) -> None:
         """Add the entries to the log's chain."""
         self.hindrance(log, entries)
         query = text("SELECT count AS entries, chain FROM tally WHERE log = :log")

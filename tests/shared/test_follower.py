@@ -25,7 +25,7 @@ from shared.follower.reaction import Reactions
 from shared.register import partition_of
 from shared.tlog.checkpoint import Checkpoint, sign_checkpoint
 from shared.tlog.merkle import EMPTY_ROOT, leaf_hash, root
-from shared.tlog.note import log_key
+from shared.tlog.note import SigningKey, log_key
 from tests.conftest import Database
 from tests.shared.source import DEPLOYMENT, OTHER, REGISTER, YEAR, Source, running, until
 from tests.shared.tally import TABLE, Tally, chained, follower_of, tallies
@@ -248,6 +248,22 @@ async def test_a_missing_last_entry_is_found_by_the_checkpoint_behind_it(source:
         assert (await line(follower, YEAR))["reason"] == "hole: a checkpoint of size 6 where entry 5 is next"
         await publish(source, [to_record(entries[5])])
         await until(lambda: level_at(follower, 6))
+
+
+async def test_a_checkpoint_of_a_larger_size_proves_nothing_without_the_logs_signature(
+    source: Source, follower: Follower
+) -> None:
+    await source.append(3)
+    entries = await source.ledger.read(YEAR, 0, 3)
+    await relay_register(source)
+    forged = Checkpoint(f"{DEPLOYMENT}/{YEAR}", 1000, b"r" * 32)
+    note = sign_checkpoint(forged, SigningKey.from_seed(f"{DEPLOYMENT}/{YEAR}", b"f" * 32))
+    async with running(follower):
+        await publish(source, [*map(to_record, entries)])
+        await until(lambda: level_at(follower, 3))
+        await publish(source, [checkpoint_record(YEAR, forged, note, EPOCH)])
+        await until(lambda: parked(follower, YEAR))
+        assert (await line(follower, YEAR))["reason"].startswith("checkpoint at size 3: ")
 
 
 async def test_a_malformed_record_parks_its_log_until_a_good_one_comes(source: Source, follower: Follower) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from deploy.migrate import migrate
 from services.scoring import api, index
-from services.scoring.views import Live
+from services.scoring.views import Live, beside
 from shared import web
 from shared.access import Role, actor_id, mint
 from shared.events import Entry
@@ -89,9 +89,10 @@ class Scoring:
         if not entries:
             return
         async with self.service.engine.connect() as connection, connection.begin() as transaction:
-            await self.live.lock(connection, [log])
             await self._store(connection, log, entries)
-            await self.live.apply(connection, log, entries)
+            rows = await connection.execute(text("SELECT log, size FROM cursor"))
+            sizes = {row.log: row.size for row in rows}
+            await self.live.apply(connection, log, entries, sizes)
             if fail:
                 await transaction.rollback()
         if not fail:
@@ -156,7 +157,7 @@ async def scoring(database: ServiceDatabase, stack: S3Stack, tmp_path: Path) -> 
         s3_prefix=f"t{secrets.token_hex(6)}",
     )
     live = Live()
-    service = Service(settings, follows=("submission", "appraisal", "survey"), apply=live.apply, lock=live.lock)
+    service = Service(settings, follows=("submission", "appraisal", "survey"), apply=live.apply, beside=beside)
     app = web.create_app(
         "scoring",
         settings,

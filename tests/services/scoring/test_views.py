@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.replay import replay
-from services.scoring.views import Live
+from services.scoring.views import Live, beside
 from shared.rubric import Card
 from tests.services.scoring.conftest import Scoring
 from tests.services.scoring.samples import APPRAISAL, PERIOD, PILOT, SUBMISSION, SURVEY, Story, whole_story
@@ -104,7 +104,7 @@ async def test_a_look_names_the_heads_that_it_was_folded_to(scoring: Scoring) ->
 
 async def test_registers_are_no_part_of_a_score(scoring: Scoring) -> None:
     entry = whole_story().logs[SUBMISSION][0]
+    assert beside("submission/register") == []
     async with scoring.service.engine.begin() as connection:
-        await scoring.live.lock(connection, ["submission/register"])
-        await scoring.live.apply(connection, "submission/register", [entry])
-        assert (await connection.execute(text("SELECT count(*) FROM standing"))).scalar_one() == 0
+        await scoring.live.apply(connection, "submission/register", [entry], {"submission/register": 1})
+        assert (await connection.execute(text("SELECT count(*) FROM card"))).scalar_one() == 0
