@@ -148,7 +148,7 @@ class Returns:
 
     def open_agencies(self, period: Period) -> tuple[str, ...]:
         """The agencies that the survey is not complete for, in the order of the period."""
-        return tuple(agency for agency in period.agencies if not self.complete_for(agency, period.rubric_of(agency)))
+        return tuple(agency for agency in period.active if not self.complete_for(agency, period.rubric_of(agency)))
 
     def complete(self, period: Period) -> bool:
         """Whether the survey is complete: every campaign is completed and every agency covered, or none was held."""

@@ -20,6 +20,7 @@ from shared.web import Problem, Terms, terms
 
 PROBLEMS: Final = {
     "agency-closed": Problem(409, "The agency's appraisal is closed", "Đã kết thúc thẩm định cơ quan này"),
+    "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency in the period", "Không có cơ quan này trong kỳ đánh giá"),
     "appraisal-not-open": Problem(409, "The appraisal is not open yet", "Chưa mở thẩm định cơ quan này"),
     "council-invalid": Problem(422, "The council is not as the period states", "Thành phần Hội đồng không hợp lệ"),
@@ -247,8 +248,8 @@ def _closings(desk: Desk, routes: APIRouter) -> None:
             return council.Finalise(
                 known,
                 published,
-                {agency: desk.case(moment, period, agency, caller.actor) for agency in known.agencies},
-                frozenset(agency for agency in known.agencies if agency not in still_open),
+                {agency: desk.case(moment, period, agency, caller.actor) for agency in known.active},
+                frozenset(agency for agency in known.active if agency not in still_open),
             )
 
         return await desk.decide_on_period(period, caller, on, build, (desk.returns.of(f"survey/{period}"),))

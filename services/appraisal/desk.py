@@ -38,13 +38,13 @@ class Desk:
         return filed, own, {logs[0]: {"size": filed_size}, logs[1]: {"size": own_size}}
 
     def case(self, moment: Moment, period: str, agency: str, actor: str) -> Case:
-        """An agency's case at the moment of the decision; Rejected `period-unknown`, `agency-unknown`."""
+        """An agency's case at its moment; Rejected `period-unknown`, `agency-unknown`, `agency-withdrawn`."""
         filed: Filed = moment.seen[f"submission/{period}"]
         opened, filing = filed.period.the_opened(), filed.of(agency)
         return Case(
             actor=actor,
             agency=agency,
-            group=filed.period.the_agency(agency).group,
+            group=filed.period.the_active(agency).group,
             time=moment.time,
             position=moment.position,
             rubric=filed.period.rubric_of(agency),

@@ -81,7 +81,7 @@ def publication_obstacles(state: "Index", on: Situation, size: int) -> list[Obst
 
 def _agencies(on: Situation) -> Iterator[Obstacle]:
     states, rules = on.states, FORMULAS[CURRENT]
-    for agency in sorted(states.period.agencies):
+    for agency in sorted(states.period.active):
         if not states.appraisal.agencies.get(agency, Judged()).closed:
             yield Obstacle("agency-open", "the agency's appraisal is not closed", agency)
         missing = {leaf.code for leaf in states.survey.missing(agency, states.period.rubric_of(agency))}
@@ -97,7 +97,7 @@ def _survey(on: Situation) -> Iterator[Obstacle]:
     states = on.states
     for campaign in sorted(states.survey.open_campaigns()):
         yield Obstacle("survey-open", "the campaign is not completed", campaign)
-    for agency in sorted(states.period.agencies):
+    for agency in sorted(states.period.active):
         asked = states.survey.campaign_of(agency)
         if asked is not None and not asked.completed:
             continue  # its campaign is named

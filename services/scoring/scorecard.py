@@ -25,6 +25,9 @@ from shared.events.appraisal import (
 )
 from shared.events.submission import (
     AgenciesAdded,
+    AgencyJoined,
+    AgencyRenamed,
+    AgencyWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     NotApplicableClaimed,
@@ -63,6 +66,9 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
         PeriodOpened,
         RubricSet,
         AgenciesAdded,
+        AgencyJoined,
+        AgencyRenamed,
+        AgencyWithdrawn,
         PeriodStarted,
         PointsDeclared,
         NotApplicableClaimed,

@@ -25,6 +25,7 @@ from shared.service import Service
 from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
 
 PROBLEMS: Final = {
+    "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency there", "Không có cơ quan này"),
     "boxes-not-empty": Problem(409, "Ballots are not in the log yet", "Còn phiếu chưa ghi vào nhật ký"),
     "campaign-closed": Problem(409, "The campaign has closed", "Đợt khảo sát đã kết thúc"),

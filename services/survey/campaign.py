@@ -174,7 +174,7 @@ def _open(state: Returns, command: OpenCampaign) -> list[Event]:
     opened = CampaignOpened(
         campaign=command.campaign,
         group=command.group,
-        agencies=tuple(a.agency for a in command.period.agencies.values() if a.group == command.group),
+        agencies=tuple(a for a in command.period.active if command.period.agencies[a].group == command.group),
         opens=command.opens,
         closes=command.closes,
         count=len(forms),
@@ -193,6 +193,7 @@ def _forms(rubric: Rubric) -> list[Form]:
 def _invite(state: Returns, command: IssueInvitations) -> list[Event]:
     campaign = _the_campaign(state, command.campaign)
     _check_place(campaign, command.agency, command.form)
+    command.period.the_active(command.agency)
     if campaign.completed or command.time >= campaign.opened.closes:
         raise Rejected("campaign-closed", f"the campaign {command.campaign} has closed", "campaign")
     if not 1 <= command.count <= MAX_INVITATIONS:
@@ -268,7 +269,7 @@ def _form_completed(state: Returns, campaign: str, agency: str, form: str) -> Fo
 
 
 def _import(state: Returns, command: ImportStudy) -> list[Event]:
-    agency = command.period.the_agency(command.agency)
+    agency = command.period.the_active(command.agency)
     rubric = command.period.rubric_of(command.agency)
     leaves = {leaf.code: leaf for leaf in surveyed(rubric)}
     if not leaves:
