@@ -15,9 +15,8 @@ DECLARED: Final = {"1.1": "20", "1.2": "95"}
 BY: Final = {"decision": "381/QĐ-BTC", "dated": "2025-02-26"}
 
 
-async def _change(office: Office, rest: str, agency: str = "", **body: Any) -> None:
-    officer = await office.by(Role.OFFICER)
-    await officer.post("submission", office.here(agency, rest), {**BY, **body})
+async def _change(office: Office, path: str, **body: Any) -> None:
+    await (await office.by(Role.OFFICER)).post("submission", path, {**BY, **body})
 
 
 async def test_a_merger_within_a_period_leaves_the_old_card_unranked_and_ranks_the_new_agency(stack: Stack) -> None:
@@ -25,11 +24,11 @@ async def test_a_merger_within_a_period_leaves_the_old_card_unranked_and_ranks_t
     async with await Office.plan(stack, "merger", ("central", rubric(SMALL), agencies)) as office:
         await office.open()
         await office.assess("east", DECLARED)
-        await _change(
-            office, "/agencies", agency="west", group="central", name={"vi": "Cơ quan hợp nhất"}, predecessor="east"
-        )
-        await _change(office, "/renaming", "north", name={"vi": "Cơ quan khu vực I", "en": "Region I"})
-        await _change(office, "/withdrawal", "east", successor="west")
+        joining = {"agency": "west", "group": "central", "name": {"vi": "Cơ quan hợp nhất"}, "predecessor": "east"}
+        await _change(office, office.here(rest="/agencies"), **joining)
+        name = {"vi": "Cơ quan khu vực I", "en": "Region I"}
+        await _change(office, office.here("north", "/renaming"), name=name)
+        await _change(office, office.here("east", "/withdrawal"), successor="west")
         office.groups["west"] = office.groups["east"]
         await office.assess_all({"north": {"1.1": "10", "1.2": "95"}, "west": DECLARED})
 
