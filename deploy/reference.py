@@ -102,6 +102,11 @@ LISTED: Final[Mapping[str, Code]] = {
         "Tệp kỳ đánh giá sai quy cách, hoặc nêu bộ tiêu chí không có",
         "`parindex period open`",
     ),
+    "reopening-open": Code(
+        "The agency's self-assessment is reopened and may still change",
+        "Báo cáo tự đánh giá của cơ quan được mở lại và còn có thể thay đổi",
+        f"{_OBSTACLES}, `leaf-open`, `period-open`",
+    ),
     "rubric-invalid": Code(
         "A rubric file has another form, or cannot be computed",
         "Tệp bộ tiêu chí sai quy cách, hoặc không tính được",

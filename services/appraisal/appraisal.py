@@ -42,9 +42,13 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class Appraisal:
-    """One agency's appraisal, with the seats and assignments of the period that it depends on."""
+    """One agency's appraisal, with the seats and assignments of the period that it depends on.
+
+    `of`: the position in the submission log of the submission or closing that opened it last.
+    """
 
     opened: bool = False
+    of: int = -1
     closed: bool = False
     appraised: Mapping[str, Value] = field(default_factory=dict)
     adjusted: Mapping[str, Value] = field(default_factory=dict)
@@ -62,7 +66,7 @@ class Case:
     """What is known around a command: who acts, when and where the entries will stand, and what the agency declared.
 
     `answered`: how many requests for explanation of an item were answered or closed. `published`: whether the period's
-    index is out, after which no score may move.
+    index is out, after which no score may move. `reopened`: whether its self-assessment is reopened and may change.
     """
 
     actor: str
@@ -75,11 +79,15 @@ class Case:
     declared: Mapping[str, Declared]
     answered: Mapping[str, int]
     published: bool
+    reopened: bool = False
 
 
 @dataclass(frozen=True)
 class Open:
-    """Open the agency's appraisal, in reaction to its submission or to the closing without one."""
+    """Open the agency's appraisal, in reaction to its submission or to the closing without one.
+
+    A later submission, after a reopening, opens it again.
+    """
 
     agency: str
     submitted: bool
@@ -150,7 +158,7 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
     """Every rule of an agency's appraisal; Rejected with the codes in the service's table."""
     if isinstance(command, Open):
         opened = AgencyOpened(agency=command.agency, submitted=command.submitted, of=command.of)
-        return [] if state.opened else [opened]
+        return [opened] if command.of > state.of else []
     if command.case.published:
         raise Rejected("period-published", "the period's index is published; nothing that a score rests on may change")
     if not state.opened:
@@ -286,9 +294,11 @@ def _close(state: Appraisal, command: Close) -> list[Event]:
 
 
 def open_items(state: Appraisal, case: Case) -> list[dict[str, str]]:
-    """What holds the closing up, item by item: no value yet, a request unanswered, a later declaration, a value that
-    no longer follows because the item that chooses its rule was changed after it."""
+    """What holds the closing up: a reopened self-assessment; and item by item no value yet, a request unanswered, a
+    later declaration, a value that no longer follows because the item that chooses its rule was changed after it."""
     faults: list[tuple[str, str, str]] = []
+    if case.reopened:
+        faults.append(("self-assessment", "reopening-open", "its self-assessment is reopened and may still change"))
     for code, leaf in case.rubric.leaves.items():
         if leaf.mode is Mode.SURVEY:
             continue
@@ -370,7 +380,7 @@ def evolve(state: Appraisal, event: Event) -> Appraisal:
     """The appraisal after one more event of its stream or of the period's."""
     match event:
         case AgencyOpened():
-            return replace(state, opened=True)
+            return replace(state, opened=True, of=event.of, closed=False)
         case ItemAppraised():
             value = Value(event.data, event.points, event.not_applicable, event.judged)
             return replace(state, appraised={**state.appraised, event.item: value})
