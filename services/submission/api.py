@@ -117,6 +117,12 @@ class EvidenceBody(UploadBody):
     items: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
 
 
+class WithdrawalBody(_Body):
+    """The items that a file no longer serves; none named: all of them."""
+
+    items: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+
+
 class ApprovalBody(_Body):
     """What the head approves."""
 
@@ -273,6 +279,16 @@ def _evidence(routes: APIRouter, desk_: Desk) -> None:
     async def confirm(period: Id, agency: Id, body: EvidenceBody, caller: System, terms: CommandTerms) -> Response:
         """Confirm an uploaded file: it is read back and checked before anything is recorded."""
         return await _ask(desk_, caller, agency, terms, desk.ConfirmEvidence(period=period, **body.model_dump()))
+
+    @routes.post(
+        "/periods/{period}/agencies/{agency}/evidence/{sha256}/withdrawal", tags=["evidence"], responses=_ACCEPTED
+    )
+    async def withdraw(
+        period: Id, agency: Id, sha256: Sha256, body: WithdrawalBody, caller: System, terms: CommandTerms
+    ) -> Response:
+        """Withdraw a file from items before the submission; the file and its record are kept."""
+        ask = desk.WithdrawEvidence(period=period, sha256=sha256, items=body.items)
+        return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.get(
         "/periods/{period}/agencies/{agency}/evidence/{sha256}", tags=["evidence"], response_class=StreamingResponse

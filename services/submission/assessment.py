@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from shared.events import Event, plain
 from shared.events.submission import (
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     NotApplicableClaimed,
@@ -138,6 +139,10 @@ def evolve(state: Assessment, event: Event) -> Assessment:
             items = {code: state.items.get(code, Item()) for code in event.items}
             more = {code: replace(held, evidence=held.evidence | {event.sha256}) for code, held in items.items()}
             return replace(state, items={**state.items, **more})
+        case EvidenceWithdrawn():
+            items = {code: state.items.get(code, Item()) for code in event.items}
+            less = {code: replace(held, evidence=held.evidence - {event.sha256}) for code, held in items.items()}
+            return replace(state, items={**state.items, **less})
         case ExplanationGiven(request=None):
             return _with(state, event.item, explanations=state.items.get(event.item, Item()).explanations + 1)
         case ExplanationGiven(request=int(request)) | ExplanationClosed(request=request):

@@ -79,6 +79,13 @@ class ConfirmEvidence(Ask):
     items: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
 
 
+class WithdrawEvidence(Ask):
+    """Withdraw a file from these items, or from all that it serves."""
+
+    sha256: str
+    items: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+
+
 class Submit(Ask):
     """Submit the self-assessment; with a digest only if that is still what stands."""
 
@@ -89,6 +96,7 @@ _COMMANDS: Final[dict[type[Ask], Callable[..., rules.Command]]] = {
     Declare: rules.Declare,
     ClaimNotApplicable: rules.ClaimNotApplicable,
     Explain: rules.Explain,
+    WithdrawEvidence: rules.WithdrawEvidence,
     Submit: rules.Submit,
 }
 

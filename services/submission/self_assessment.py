@@ -23,6 +23,7 @@ from shared.events import Event
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     ExplanationWorded,
@@ -92,6 +93,14 @@ class RecordEvidence(Case):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WithdrawEvidence(Case):
+    """Withdraw a document from these items, or from all that it serves; never after the submission."""
+
+    sha256: str
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class CloseExplanation(Case):
     """Close a request whose time ended without an answer."""
 
@@ -132,6 +141,7 @@ Command = (
     | ClaimNotApplicable
     | Explain
     | RecordEvidence
+    | WithdrawEvidence
     | CloseExplanation
     | Approve
     | Submit
@@ -152,6 +162,8 @@ def decide(state: Assessment, command: Command) -> Sequence[Event]:
             return _explain(state, command)
         case RecordEvidence():
             return _record(state, command)
+        case WithdrawEvidence():
+            return _withdraw(state, command)
         case CloseExplanation():
             return _close(state, command)
         case Approve():
@@ -270,6 +282,18 @@ def _record(state: Assessment, command: RecordEvidence) -> list[Event]:
         agency=command.agency, items=items, sha256=command.sha256, size=command.size, media_type=command.media_type
     )
     return [uploaded, EvidenceNamed(agency=command.agency, of=command.position, name=name)]
+
+
+def _withdraw(state: Assessment, command: WithdrawEvidence) -> list[Event]:
+    rubric = state.period.rubric_of(command.agency)
+    _require_open(state, command)
+    served = [code for code in rubric.leaves if command.sha256 in state.items.get(code, Item()).evidence]
+    items = tuple(dict.fromkeys(command.items)) or tuple(served)
+    strange = [code for code in items if rubric.leaf(code).code not in served]
+    if not items or strange:
+        where = f"item {strange[0]}" if strange else "any item"
+        raise Rejected("evidence-unknown", f"no file with this SHA-256 serves {where}", "sha256")
+    return [EvidenceWithdrawn(agency=command.agency, sha256=command.sha256, items=items)]
 
 
 def _close(state: Assessment, command: CloseExplanation) -> list[Event]:

@@ -15,12 +15,14 @@ from shared.events.appraisal import ExplanationRequested
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationGiven,
     ExplanationWorded,
     NotApplicableClaimed,
     NotApplicableReasoned,
     PointsDeclared,
     ReopeningClosed,
+    SelfAssessmentApproved,
     SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
@@ -29,13 +31,23 @@ from shared.rubric import Leaf, Mode
 
 
 class Document(NamedTuple):
-    """An uploaded file at its position in the log."""
+    """An uploaded file at its position in the log; `withdrawn`: the items that it was withdrawn from since."""
 
     position: int
     sha256: str
     size: int
     media_type: str
     items: tuple[str, ...]
+    withdrawn: tuple[str, ...] = ()
+
+
+class Approval(NamedTuple):
+    """The head's latest approval: who gave it, when, at which position of the log, of which digest."""
+
+    position: int
+    actor: str
+    time: datetime
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class Dossier:
     explained: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[int, int] = field(default_factory=dict)
     documents: tuple[Document, ...] = ()
+    approval: Approval | None = None
     submitted: datetime | None = None
     stood: datetime | None = None
 
@@ -104,6 +117,10 @@ def _filed(dossier: Dossier, entry: Entry) -> Dossier:
         case EvidenceUploaded():
             document = Document(position, event.sha256, event.size, event.media_type, event.items)
             return replace(dossier, documents=(*dossier.documents, document))
+        case SelfAssessmentApproved():
+            return replace(dossier, approval=Approval(position, entry.actor, entry.time, event.digest))
+        case EvidenceWithdrawn():
+            return replace(dossier, documents=tuple(_withdrawn(each, event) for each in dossier.documents))
         case SelfAssessmentSubmitted():
             return replace(dossier, submitted=entry.time)
         case SelfAssessmentReopened():
@@ -112,6 +129,13 @@ def _filed(dossier: Dossier, entry: Entry) -> Dossier:
             return replace(dossier, submitted=dossier.stood if event.submitted else None)
         case _:
             return dossier
+
+
+def _withdrawn(document: Document, event: EvidenceWithdrawn) -> Document:
+    if document.sha256 != event.sha256:
+        return document
+    gone = {*document.withdrawn, *event.items}
+    return document._replace(withdrawn=tuple(item for item in document.items if item in gone))
 
 
 def fold_requests(requests: Requests, entries: Sequence[Entry]) -> Requests:
@@ -202,7 +226,7 @@ class ItemLine(BaseModel):
 
 
 class DocumentLine(BaseModel):
-    """One file; `name` is absent once erased."""
+    """One file; `name` is absent once erased. `withdrawn`: those of its items that it no longer serves."""
 
     position: int
     sha256: str
@@ -210,6 +234,7 @@ class DocumentLine(BaseModel):
     media_type: str
     name: str | None
     items: list[str]
+    withdrawn: list[str]
 
 
 class RequestLine(BaseModel):
@@ -220,6 +245,19 @@ class RequestLine(BaseModel):
     until: Instant
     state: str
     answer: str | None
+
+
+class ApprovalLine(BaseModel):
+    """The head's signature line: the actor, the time, the digest that was approved, and the position of the entry.
+
+    `stands`: nothing was changed since.
+    """
+
+    position: int
+    actor: str
+    time: Instant
+    digest: str
+    stands: bool
 
 
 class SelfAssessmentAnswer(BaseModel):
@@ -234,6 +272,7 @@ class SelfAssessmentAnswer(BaseModel):
     version: int
     digest: str
     approved: bool
+    approval: ApprovalLine | None
     submitted: Instant | None
     reopened: Instant | None
     total: Points
@@ -261,12 +300,16 @@ def answer(
         version=dossier.version,
         digest=digest,
         approved=assessment.approved == digest,
+        approval=_approval(dossier, digest),
         submitted=dossier.submitted,
         reopened=reopened_until(assessment),
         total=rules.total(assessment, rubric),
         items=[_line(dossier, leaf, texts) for leaf in rubric.leaves.values() if leaf.mode is Mode.SELF_ASSESSED],
         evidence=[
-            DocumentLine(**each._asdict() | {"items": list(each.items)}, name=texts.get(each.position))
+            DocumentLine(
+                **each._asdict() | {"items": list(each.items), "withdrawn": list(each.withdrawn)},
+                name=texts.get(each.position),
+            )
             for each in dossier.documents
         ],
         requests=[_request(dossier, position, each, texts) for position, each in own],
@@ -292,6 +335,11 @@ def _line(dossier: Dossier, leaf: Leaf, texts: Mapping[int, str]) -> ItemLine:
         explained=explained,
         evidence=sorted(held.evidence),
     )
+
+
+def _approval(dossier: Dossier, digest: str) -> ApprovalLine | None:
+    given = dossier.approval
+    return None if given is None else ApprovalLine(**given._asdict(), stands=given.digest == digest)
 
 
 def _request(dossier: Dossier, position: int, request: rules.Request, texts: Mapping[int, str]) -> RequestLine:

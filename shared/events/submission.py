@@ -156,6 +156,15 @@ class EvidenceNamed(Event):
     name: Annotated[str, Field(min_length=1, max_length=255)]
 
 
+class EvidenceWithdrawn(Event):
+    """An agency withdrew a document from these items before it submitted; the file and its record are kept."""
+
+    type: ClassVar[str] = "submission.evidence-withdrawn.v1"
+    agency: Id
+    sha256: Sha256
+    items: Annotated[tuple[Code, ...], Field(min_length=1, max_length=200)]
+
+
 class ExplanationGiven(Event):
     """An agency explained an item: instead of evidence before submission, or in answer to a request (`request` is the
     position of that request in the appraisal log)."""
@@ -254,6 +263,7 @@ EVENTS: tuple[type[Event], ...] = (
     NotApplicableReasoned,
     EvidenceUploaded,
     EvidenceNamed,
+    EvidenceWithdrawn,
     ExplanationGiven,
     ExplanationWorded,
     ExplanationClosed,
