@@ -87,9 +87,11 @@ class _Body(BaseModel):
 
 
 class ItemBody(_Body):
-    """Declared data, or a claim of not applicable with its reason."""
+    """Declared data (`estimated`: a figure to be replaced or confirmed), or a claim of not applicable with its
+    reason."""
 
     data: str | None = None
+    estimated: bool = False
     not_applicable: bool = False
     reason: str = ""
 
@@ -247,13 +249,14 @@ def _items(routes: APIRouter, desk_: Desk) -> None:
         period: Id, agency: Id, item: str, body: ItemBody, caller: System, terms: CommandTerms
     ) -> Response:
         """Declare an item's data, or claim with a reason that it does not apply."""
-        if (body.data is None) != body.not_applicable:
+        if (body.data is None) != body.not_applicable or (body.estimated and body.data is None):
             raise Rejected("body-invalid", "send either data, or not_applicable with its reason", "data")
         if body.data is None:
             return await _ask(
                 desk_, caller, agency, terms, desk.ClaimNotApplicable(period=period, item=item, reason=body.reason)
             )
-        return await _ask(desk_, caller, agency, terms, desk.Declare(period=period, item=item, data=body.data))
+        ask = desk.Declare(period=period, item=item, data=body.data, estimated=body.estimated or None)
+        return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.put(
         "/periods/{period}/agencies/{agency}/items/{item}/explanation", tags=["self-assessment"], responses=_ACCEPTED

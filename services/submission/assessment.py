@@ -49,13 +49,17 @@ Requests = Mapping[int, Request]
 
 @dataclass(frozen=True)
 class Item:
-    """What the agency stands by for one item; `evidence` holds SHA-256 of files, `explanations` how many were given."""
+    """What the agency stands by for one item; `evidence` holds SHA-256 of files, `explanations` how many were given.
+
+    `estimated`: its figure is still to be replaced or confirmed.
+    """
 
     data: str | None = None
     points: Decimal | None = None
     not_applicable: bool = False
     evidence: frozenset[str] = frozenset()
     explanations: int = 0
+    estimated: bool = False
 
 
 class Reopening(NamedTuple):
@@ -86,7 +90,8 @@ def digest(assessment: Assessment) -> str:
     """What the head approves: hex SHA-256 of the items as canonical JSON, sorted by code.
 
     For each item its code, data, points, claim, the hashes of its evidence (sorted) and the number of explanations
-    given, so that a new wording is a new digest though the words themselves can be erased.
+    given, so that a new wording is a new digest though the words themselves can be erased; and the mark of an estimated
+    figure where it bears one.
     """
     items = [
         {
@@ -96,6 +101,7 @@ def digest(assessment: Assessment) -> str:
             "item": code,
             "not_applicable": held.not_applicable,
             "points": None if held.points is None else plain(held.points),
+            **({"estimated": True} if held.estimated else {}),
         }
         for code, held in sorted(assessment.items.items())
     ]
@@ -128,13 +134,21 @@ def faults(assessment: Assessment, rubric: Rubric) -> Iterator[dict[str, str]]:
         yield from ({"item": leaf.code, "code": code, "detail": FAULTS[code]} for code in codes)
 
 
+def warnings(assessment: Assessment, rubric: Rubric) -> Iterator[dict[str, str]]:
+    """What the self-assessment may be submitted with but the appraisal cannot be closed with: estimated figures."""
+    for code in rubric.leaves:
+        if assessment.items.get(code, Item()).estimated:
+            yield {"item": code, "code": "figure-estimated", "detail": "the figure is estimated: replace or confirm it"}
+
+
 def evolve(state: Assessment, event: Event) -> Assessment:
     """The self-assessment after one more event of its stream or of the period's."""
     match event:
         case PointsDeclared(item=item):
-            return _with(state, item, data=event.data, points=event.points, not_applicable=False)
+            estimated = event.estimated is not None
+            return _with(state, item, data=event.data, points=event.points, not_applicable=False, estimated=estimated)
         case NotApplicableClaimed():
-            return _with(state, event.item, data=None, points=None, not_applicable=True)
+            return _with(state, event.item, data=None, points=None, not_applicable=True, estimated=False)
         case EvidenceUploaded():
             items = {code: state.items.get(code, Item()) for code in event.items}
             more = {code: replace(held, evidence=held.evidence | {event.sha256}) for code, held in items.items()}

@@ -39,10 +39,11 @@ class Ask(BaseModel):
 
 
 class Declare(Ask):
-    """Declare an item's data."""
+    """Declare an item's data; `estimated`: a figure that is to be replaced or confirmed later."""
 
     item: str
     data: str
+    estimated: bool | None = None
 
 
 class ClaimNotApplicable(Ask):
@@ -152,7 +153,7 @@ class Desk:
             case ConfirmEvidence():
                 command = await self._confirmed(agency, ask)
             case _:
-                command = partial(_COMMANDS[type(ask)], **ask.model_dump(exclude={"period"}))
+                command = partial(_COMMANDS[type(ask)], **ask.model_dump(exclude={"period"}, exclude_none=True))
         answers = isinstance(ask, ConfirmEvidence) or (isinstance(ask, Explain) and ask.request is not None)
         return await self._decide(ask.period, agency, command, actor, terms, answers=answers)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from services.submission.assessment import (
     Assessment,
@@ -56,10 +56,11 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Declare(Case):
-    """Declare an item's data; the points follow from its rule."""
+    """Declare an item's data; the points follow from its rule. `estimated`: a figure to be replaced or confirmed."""
 
     item: str
     data: str
+    estimated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,9 +217,12 @@ def _words(text: str, place: str) -> str:
 
 def _declare(state: Assessment, command: Declare) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
-    _require_open(state, command)
+    if command.estimated or not state.items.get(command.item, Item()).estimated:
+        _require_open(state, command)
+    # an estimated figure is replaced or confirmed at any time before the publication, but for a new estimate
     data, points = declare(rubric, command.item, command.data, answers_of(state))
-    return [PointsDeclared(agency=command.agency, item=command.item, data=data, points=points)]
+    estimated: Literal[True] | None = True if command.estimated else None
+    return [PointsDeclared(agency=command.agency, item=command.item, data=data, points=points, estimated=estimated)]
 
 
 def _claim(state: Assessment, command: ClaimNotApplicable) -> list[Event]:

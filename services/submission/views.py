@@ -218,6 +218,7 @@ class ItemLine(BaseModel):
     data: str | None
     points: Points | None
     not_applicable: bool
+    estimated: bool
     reason: str | None
     position: int | None
     explanation: str | None
@@ -261,7 +262,8 @@ class ApprovalLine(BaseModel):
 
 
 class SelfAssessmentAnswer(BaseModel):
-    """An agency's self-assessment. `digest` is what its head approves; `faults` what a submission still lacks;
+    """An agency's self-assessment. `digest` is what its head approves; `faults` what a submission still lacks,
+    `warnings` what it may go out with and the appraisal cannot be closed with;
     `reopened` until when an officer has reopened it."""
 
     period: str
@@ -280,6 +282,7 @@ class SelfAssessmentAnswer(BaseModel):
     evidence: list[DocumentLine]
     requests: list[RequestLine]
     faults: list[dict[str, str]]
+    warnings: list[dict[str, str]]
     heads: dict[str, Head]
 
 
@@ -314,6 +317,7 @@ def answer(
         ],
         requests=[_request(dossier, position, each, texts) for position, each in own],
         faults=list(rules.faults(assessment, rubric)),
+        warnings=list(rules.warnings(assessment, rubric)),
         heads={log: Head(size=size) for log, size in sorted(heads.items())},
     )
 
@@ -329,6 +333,7 @@ def _line(dossier: Dossier, leaf: Leaf, texts: Mapping[int, str]) -> ItemLine:
         data=held.data,
         points=held.points,
         not_applicable=held.not_applicable,
+        estimated=held.estimated,
         reason=None if declared is None else texts.get(declared),
         position=declared,
         explanation=None if explained is None else texts.get(explained),
