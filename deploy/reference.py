@@ -71,6 +71,11 @@ LISTED: Final[Mapping[str, Code]] = {
     "evidence-or-explanation-missing": Code(
         "Neither evidence nor an explanation", "Thiếu tài liệu kiểm chứng hoặc giải trình", _SUBMITTING
     ),
+    "figure-estimated": Code(
+        "An estimated figure: the agency replaces or confirms it",
+        "Số liệu ước tính: cơ quan phải thay thế hoặc xác nhận",
+        f"warnings of a self-assessment; {_CLOSING}",
+    ),
     "file-invalid": Code("The file is no YAML that can be read", "Tệp không phải YAML đọc được", _FILES),
     "finalising-outdated": Code(
         "A later entry moves the score: finalise anew",
@@ -101,6 +106,11 @@ LISTED: Final[Mapping[str, Code]] = {
         "A period file has another form, or names a rubric that is not there",
         "Tệp kỳ đánh giá sai quy cách, hoặc nêu bộ tiêu chí không có",
         "`parindex period open`",
+    ),
+    "reopening-open": Code(
+        "The agency's self-assessment is reopened and may still change",
+        "Báo cáo tự đánh giá của cơ quan được mở lại và còn có thể thay đổi",
+        f"{_OBSTACLES}, `leaf-open`, `period-open`",
     ),
     "rubric-invalid": Code(
         "A rubric file has another form, or cannot be computed",

@@ -25,10 +25,14 @@ from shared.rubric import Council, Leaf, Mode, Rubric, appraise
 
 
 class Declared(NamedTuple):
-    """What the agency declared on an item last, None if that it does not apply, and where it stands in its log."""
+    """What the agency declared on an item last, None if that it does not apply, and where it stands in its log.
+
+    `estimated`: the agency has still to replace or confirm the figure.
+    """
 
     position: int
     data: str | None
+    estimated: bool = False
 
 
 class Value(NamedTuple):
@@ -42,9 +46,13 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class Appraisal:
-    """One agency's appraisal, with the seats and assignments of the period that it depends on."""
+    """One agency's appraisal, with the seats and assignments of the period that it depends on.
+
+    `of`: the position in the submission log of the submission or closing that opened it last.
+    """
 
     opened: bool = False
+    of: int = -1
     closed: bool = False
     appraised: Mapping[str, Value] = field(default_factory=dict)
     adjusted: Mapping[str, Value] = field(default_factory=dict)
@@ -62,7 +70,7 @@ class Case:
     """What is known around a command: who acts, when and where the entries will stand, and what the agency declared.
 
     `answered`: how many requests for explanation of an item were answered or closed. `published`: whether the period's
-    index is out, after which no score may move.
+    index is out, after which no score may move. `reopened`: whether its self-assessment is reopened and may change.
     """
 
     actor: str
@@ -75,11 +83,15 @@ class Case:
     declared: Mapping[str, Declared]
     answered: Mapping[str, int]
     published: bool
+    reopened: bool = False
 
 
 @dataclass(frozen=True)
 class Open:
-    """Open the agency's appraisal, in reaction to its submission or to the closing without one."""
+    """Open the agency's appraisal, in reaction to its submission or to the closing without one.
+
+    A later submission, after a reopening, opens it again.
+    """
 
     agency: str
     submitted: bool
@@ -150,7 +162,7 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
     """Every rule of an agency's appraisal; Rejected with the codes in the service's table."""
     if isinstance(command, Open):
         opened = AgencyOpened(agency=command.agency, submitted=command.submitted, of=command.of)
-        return [] if state.opened else [opened]
+        return [opened] if command.of > state.of else []
     if command.case.published:
         raise Rejected("period-published", "the period's index is published; nothing that a score rests on may change")
     if not state.opened:
@@ -286,9 +298,11 @@ def _close(state: Appraisal, command: Close) -> list[Event]:
 
 
 def open_items(state: Appraisal, case: Case) -> list[dict[str, str]]:
-    """What holds the closing up, item by item: no value yet, a request unanswered, a later declaration, a value that
-    no longer follows because the item that chooses its rule was changed after it."""
+    """What holds the closing up: a reopened self-assessment; and item by item no value yet, a request unanswered, a
+    later declaration, a value that no longer follows because the item that chooses its rule was changed after it."""
     faults: list[tuple[str, str, str]] = []
+    if case.reopened:
+        faults.append(("self-assessment", "reopening-open", "its self-assessment is reopened and may still change"))
     for code, leaf in case.rubric.leaves.items():
         if leaf.mode is Mode.SURVEY:
             continue
@@ -301,6 +315,8 @@ def open_items(state: Appraisal, case: Case) -> list[dict[str, str]]:
         judged = state.appraised.get(code)
         if judged is not None and declared is not None and (judged.judged is None or judged.judged < declared.position):
             faults.append((code, "declaration-later", f"was declared anew at position {declared.position}"))
+        if declared is not None and declared.estimated and value == judged and value.data == declared.data:
+            faults.append((code, "figure-estimated", "rests on an estimated figure that the agency has not confirmed"))
         if value.data is not None and appraise(case.rubric, code, value.data, _answers(state, case))[1] != value.points:
             faults.append((code, "leaf-outdated", "the item that chooses its rule was changed: appraise it again"))
     return [{"item": item, "code": code, "detail": detail} for item, code, detail in faults]
@@ -370,7 +386,7 @@ def evolve(state: Appraisal, event: Event) -> Appraisal:
     """The appraisal after one more event of its stream or of the period's."""
     match event:
         case AgencyOpened():
-            return replace(state, opened=True)
+            return replace(state, opened=True, of=event.of, closed=False)
         case ItemAppraised():
             value = Value(event.data, event.points, event.not_applicable, event.judged)
             return replace(state, appraised={**state.appraised, event.item: value})

@@ -52,6 +52,7 @@ class Desk:
             declared=filing.declared,
             answered=filing.answered,
             published=moment.seen[f"scoring/{period}"],
+            reopened=filing.reopened,
         )
 
     async def decide_on_agency(

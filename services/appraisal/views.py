@@ -26,17 +26,24 @@ from shared.events.submission import (
     ExplanationGiven,
     NotApplicableClaimed,
     PointsDeclared,
+    ReopeningClosed,
+    SelfAssessmentReopened,
+    SelfAssessmentSubmitted,
 )
 from shared.period import Period
 
 
 @dataclass(frozen=True)
 class Filing:
-    """What one agency filed: its newest declarations, and how many requests for explanation of an item are settled."""
+    """What one agency filed: its newest declarations, and how many requests for explanation of an item are settled.
+
+    `reopened`: its self-assessment is reopened, and neither submitted again nor closed yet.
+    """
 
     declared: Mapping[str, Declared] = field(default_factory=dict)
     answered: Mapping[str, int] = field(default_factory=dict)
     settled: frozenset[int] = frozenset()
+    reopened: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,12 +75,19 @@ def fold_filed(filed: Filed, entries: Sequence[Entry]) -> Filed:
 def _filed(filing: Filing, position: int, event: Event) -> Filing:
     match event:
         case PointsDeclared():
-            return replace(filing, declared={**filing.declared, event.item: Declared(position, event.data)})
+            return replace(
+                filing,
+                declared={**filing.declared, event.item: Declared(position, event.data, event.estimated is True)},
+            )
         case NotApplicableClaimed():
             return replace(filing, declared={**filing.declared, event.item: Declared(position, None)})
         case ExplanationGiven() | ExplanationClosed() if event.request is not None:
             answered = {**filing.answered, event.item: filing.answered.get(event.item, 0) + 1}
             return replace(filing, answered=answered, settled=filing.settled | {event.request})
+        case SelfAssessmentReopened():
+            return replace(filing, reopened=True)
+        case SelfAssessmentSubmitted() | ReopeningClosed():
+            return replace(filing, reopened=False)
         case _:
             return filing
 
@@ -137,7 +151,8 @@ def _appraised(state: Appraised, entry: Entry, event: Event) -> Appraised:
         case CouncilSeated():
             return replace(state, council=event)
         case AgencyOpened():
-            return replace(state, opened={**state.opened, event.agency: event.submitted})
+            opened = {**state.opened, event.agency: event.submitted}
+            return replace(state, opened=opened, closed=state.closed - {event.agency})
         case AgencyAppraised():
             return replace(state, closed=state.closed | {event.agency})
         case AppraisalFinalised():

@@ -16,7 +16,7 @@ from services.submission.desk import Desk
 from services.submission.intake import Intake, Receipt
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
-from shared.events import Id, Sha256
+from shared.events import Code, Id, Instant, Sha256
 from shared.events.submission import Agency, AgencyWithdrawn, Decision, Group, PeriodOpened, SelfAssessmentClosed
 from shared.ledger import Accepted
 from shared.objects import Bucket, ObjectMissing, StoreUnavailable
@@ -59,6 +59,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "points-above-maximum": Problem(422, "Points above the maximum", "Điểm vượt mức tối đa"),
     "points-negative": Problem(422, "Points below zero", "Điểm nhỏ hơn 0"),
     "points-off-step": Problem(422, "Points between two steps", "Điểm không đúng bước"),
+    "reason-code-unknown": Problem(422, "No such reason code", "Không có mã lý do này"),
     "reason-missing": Problem(422, "The words are missing", "Thiếu lý do hoặc nội dung giải trình"),
     "request-answered": Problem(409, "The request is answered or closed", "Yêu cầu giải trình đã trả lời hoặc đã đóng"),
     "request-closed": Problem(409, "The time to answer has ended", "Đã hết hạn giải trình"),
@@ -72,6 +73,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "successor-invalid": Problem(422, "No such successor is possible", "Cơ quan kế thừa không hợp lệ"),
     "text-too-long": Problem(422, "The text is too long", "Nội dung quá dài"),
     "type-unknown": Problem(422, "The type of event is unknown", "Loại thông điệp không xác định"),
+    "until-passed": Problem(422, "The time lies in the past", "Thời hạn đã qua"),
     "upload-unknown": Problem(404, "There is no such upload", "Không có lượt tải lên này"),
 }
 """The codes that this service adds to those of every service; they are the receipts' codes too."""
@@ -93,9 +95,11 @@ class _Body(BaseModel):
 
 
 class ItemBody(_Body):
-    """Declared data, or a claim of not applicable with its reason."""
+    """Declared data (`estimated`: a figure to be replaced or confirmed), or a claim of not applicable with its
+    reason."""
 
     data: str | None = None
+    estimated: bool = False
     not_applicable: bool = False
     reason: str = ""
 
@@ -123,10 +127,24 @@ class EvidenceBody(UploadBody):
     items: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
 
 
+class WithdrawalBody(_Body):
+    """The items that a file no longer serves; none named: all of them."""
+
+    items: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+
+
 class ApprovalBody(_Body):
     """What the head approves."""
 
     digest: Sha256
+
+
+class ReopeningBody(_Body):
+    """Until when the agency may declare and submit again, and why: a reason code of its rubric, and words."""
+
+    until: Instant
+    reason_code: Code
+    reason: str = ""
 
 
 class SubmissionBody(_Body):
@@ -166,7 +184,8 @@ class WithdrawalBody(ChangeBody):
 class PeriodAnswer(BaseModel):
     """A period: its opening, its agencies, and whether its self-assessment is closed.
 
-    `submitted` names the agencies that have submitted; agencies themselves do not see it, nor the closing's names.
+    `reopened` says until when an agency may submit again. `submitted` names the agencies that have submitted; agencies
+    themselves see neither, nor the closing's names.
     """
 
     opened: PeriodOpened
@@ -177,6 +196,7 @@ class PeriodAnswer(BaseModel):
     started: bool
     closed: bool
     submitted: list[str] | None
+    reopened: dict[str, Instant] | None
     closing: SelfAssessmentClosed | None
     heads: dict[str, views.Head]
 
@@ -225,6 +245,7 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
             started=known.started,
             closed=known.closed is not None,
             submitted=sorted(book.standing.submitted) if watches else None,
+            reopened=views.reopened(book) if watches else None,
             closing=known.closed if watches else None,
             heads={log: views.Head(size=size) for log, size in heads.items()},
         )
@@ -244,6 +265,13 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
     async def close(period: Id, caller: Officer, terms: CommandTerms) -> Response:
         """Close the step of self-assessment: at its last time, or earlier once every agency has submitted."""
         return accepted(await desk_.close_self_assessment(period, caller.actor, terms))
+
+    @routes.post("/periods/{period}/agencies/{agency}/reopening", tags=["periods"], responses=_ACCEPTED)
+    async def reopen(period: Id, agency: Id, body: ReopeningBody, caller: Officer, terms: CommandTerms) -> Response:
+        """Reopen one agency's self-assessment until a new last time; it then closes by itself."""
+        return accepted(
+            await desk_.reopen(period, agency, body.until, body.reason_code, body.reason, caller.actor, terms)
+        )
 
 
 def _agencies(routes: APIRouter, desk_: Desk) -> None:
@@ -288,13 +316,14 @@ def _items(routes: APIRouter, desk_: Desk) -> None:
         period: Id, agency: Id, item: str, body: ItemBody, caller: System, terms: CommandTerms
     ) -> Response:
         """Declare an item's data, or claim with a reason that it does not apply."""
-        if (body.data is None) != body.not_applicable:
+        if (body.data is None) != body.not_applicable or (body.estimated and body.data is None):
             raise Rejected("body-invalid", "send either data, or not_applicable with its reason", "data")
         if body.data is None:
             return await _ask(
                 desk_, caller, agency, terms, desk.ClaimNotApplicable(period=period, item=item, reason=body.reason)
             )
-        return await _ask(desk_, caller, agency, terms, desk.Declare(period=period, item=item, data=body.data))
+        ask = desk.Declare(period=period, item=item, data=body.data, estimated=body.estimated or None)
+        return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.put(
         "/periods/{period}/agencies/{agency}/items/{item}/explanation", tags=["self-assessment"], responses=_ACCEPTED
@@ -320,6 +349,16 @@ def _evidence(routes: APIRouter, desk_: Desk) -> None:
     async def confirm(period: Id, agency: Id, body: EvidenceBody, caller: System, terms: CommandTerms) -> Response:
         """Confirm an uploaded file: it is read back and checked before anything is recorded."""
         return await _ask(desk_, caller, agency, terms, desk.ConfirmEvidence(period=period, **body.model_dump()))
+
+    @routes.post(
+        "/periods/{period}/agencies/{agency}/evidence/{sha256}/withdrawal", tags=["evidence"], responses=_ACCEPTED
+    )
+    async def withdraw(
+        period: Id, agency: Id, sha256: Sha256, body: WithdrawalBody, caller: System, terms: CommandTerms
+    ) -> Response:
+        """Withdraw a file from items before the submission; the file and its record are kept."""
+        ask = desk.WithdrawEvidence(period=period, sha256=sha256, items=body.items)
+        return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.get(
         "/periods/{period}/agencies/{agency}/evidence/{sha256}", tags=["evidence"], response_class=StreamingResponse

@@ -7,19 +7,23 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from services.submission import assessment as rules
 from services.submission import period as periods
-from services.submission import self_assessment as rules
-from services.submission.self_assessment import Assessment, Item, Requests
+from services.submission.assessment import Assessment, Item, Requests
 from shared.events import Entry, Instant, Points
 from shared.events.appraisal import ExplanationRequested
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationGiven,
     ExplanationWorded,
     NotApplicableClaimed,
     NotApplicableReasoned,
     PointsDeclared,
+    ReopeningClosed,
+    SelfAssessmentApproved,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
 from shared.period import Period
@@ -27,13 +31,23 @@ from shared.rubric import Leaf, Mode
 
 
 class Document(NamedTuple):
-    """An uploaded file at its position in the log."""
+    """An uploaded file at its position in the log; `withdrawn`: the items that it was withdrawn from since."""
 
     position: int
     sha256: str
     size: int
     media_type: str
     items: tuple[str, ...]
+    withdrawn: tuple[str, ...] = ()
+
+
+class Approval(NamedTuple):
+    """The head's latest approval: who gave it, when, at which position of the log, of which digest."""
+
+    position: int
+    actor: str
+    time: datetime
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,8 @@ class Dossier:
     """One agency's stream: its self-assessment, and the positions of what it rests on.
 
     `declared`: of each item's latest declaration or claim; `explained`: of its latest explanation; `answers`: of the
-    answer to each request. `submitted` is the time of the submission.
+    answer to each request. `submitted` is the time of the submission that stands, `stood` of the one before a
+    reopening.
     """
 
     assessment: Assessment = field(default_factory=Assessment)
@@ -50,7 +65,9 @@ class Dossier:
     explained: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[int, int] = field(default_factory=dict)
     documents: tuple[Document, ...] = ()
+    approval: Approval | None = None
     submitted: datetime | None = None
+    stood: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -100,10 +117,25 @@ def _filed(dossier: Dossier, entry: Entry) -> Dossier:
         case EvidenceUploaded():
             document = Document(position, event.sha256, event.size, event.media_type, event.items)
             return replace(dossier, documents=(*dossier.documents, document))
+        case SelfAssessmentApproved():
+            return replace(dossier, approval=Approval(position, entry.actor, entry.time, event.digest))
+        case EvidenceWithdrawn():
+            return replace(dossier, documents=tuple(_withdrawn(each, event) for each in dossier.documents))
         case SelfAssessmentSubmitted():
             return replace(dossier, submitted=entry.time)
+        case SelfAssessmentReopened():
+            return replace(dossier, stood=dossier.submitted or dossier.stood, submitted=None)
+        case ReopeningClosed():
+            return replace(dossier, submitted=dossier.stood if event.submitted else None)
         case _:
             return dossier
+
+
+def _withdrawn(document: Document, event: EvidenceWithdrawn) -> Document:
+    if document.sha256 != event.sha256:
+        return document
+    gone = {*document.withdrawn, *event.items}
+    return document._replace(withdrawn=tuple(item for item in document.items if item in gone))
 
 
 def fold_requests(requests: Requests, entries: Sequence[Entry]) -> Requests:
@@ -131,10 +163,12 @@ def words(entries: Iterable[Entry]) -> dict[int, str]:
 
 
 class Due(NamedTuple):
-    """What the clock closes now: the step of self-assessment, and requests (position, agency) without an answer."""
+    """What the clock closes now: the step of self-assessment, requests (position, agency) without an answer, and the
+    reopenings (agency, version of its stream) whose time has ended."""
 
     step: bool
     requests: tuple[tuple[int, str], ...]
+    reopenings: tuple[tuple[str, int], ...] = ()
 
 
 def due(book: Book, requests: Requests, now: datetime) -> Due:
@@ -148,7 +182,24 @@ def due(book: Book, requests: Requests, now: datetime) -> Due:
         if now >= request.until and request.agency in period.agencies
     ]
     open_ = [each for each in late if each[0] not in book.dossier(each[1]).assessment.answered]
-    return Due(over, tuple(open_))
+    reopened = [
+        (agency, dossier.version)
+        for agency, dossier in sorted(book.dossiers.items())
+        if (until := reopened_until(dossier.assessment)) is not None and now >= until
+    ]
+    return Due(over, tuple(open_), tuple(reopened))
+
+
+def reopened_until(assessment: Assessment) -> datetime | None:
+    """Until when a self-assessment is reopened; None where it is not, or no longer."""
+    reopened = assessment.reopened
+    return None if reopened is None or reopened.closed or assessment.submitted else reopened.until
+
+
+def reopened(book: Book) -> dict[str, datetime]:
+    """The agencies whose self-assessment is reopened, each with its new last time."""
+    found = {agency: reopened_until(dossier.assessment) for agency, dossier in sorted(book.dossiers.items())}
+    return {agency: until for agency, until in found.items() if until is not None}
 
 
 class Head(BaseModel):
@@ -167,6 +218,7 @@ class ItemLine(BaseModel):
     data: str | None
     points: Points | None
     not_applicable: bool
+    estimated: bool
     reason: str | None
     position: int | None
     explanation: str | None
@@ -175,7 +227,7 @@ class ItemLine(BaseModel):
 
 
 class DocumentLine(BaseModel):
-    """One file; `name` is absent once erased."""
+    """One file; `name` is absent once erased. `withdrawn`: those of its items that it no longer serves."""
 
     position: int
     sha256: str
@@ -183,6 +235,7 @@ class DocumentLine(BaseModel):
     media_type: str
     name: str | None
     items: list[str]
+    withdrawn: list[str]
 
 
 class RequestLine(BaseModel):
@@ -195,8 +248,23 @@ class RequestLine(BaseModel):
     answer: str | None
 
 
+class ApprovalLine(BaseModel):
+    """The head's signature line: the actor, the time, the digest that was approved, and the position of the entry.
+
+    `stands`: nothing was changed since.
+    """
+
+    position: int
+    actor: str
+    time: Instant
+    digest: str
+    stands: bool
+
+
 class SelfAssessmentAnswer(BaseModel):
-    """An agency's self-assessment. `digest` is what its head approves; `faults` what a submission still lacks."""
+    """An agency's self-assessment. `digest` is what its head approves; `faults` what a submission still lacks,
+    `warnings` what it may go out with and the appraisal cannot be closed with;
+    `reopened` until when an officer has reopened it."""
 
     period: str
     agency: str
@@ -206,12 +274,15 @@ class SelfAssessmentAnswer(BaseModel):
     version: int
     digest: str
     approved: bool
+    approval: ApprovalLine | None
     submitted: Instant | None
+    reopened: Instant | None
     total: Points
     items: list[ItemLine]
     evidence: list[DocumentLine]
     requests: list[RequestLine]
     faults: list[dict[str, str]]
+    warnings: list[dict[str, str]]
     heads: dict[str, Head]
 
 
@@ -232,15 +303,21 @@ def answer(
         version=dossier.version,
         digest=digest,
         approved=assessment.approved == digest,
+        approval=_approval(dossier, digest),
         submitted=dossier.submitted,
+        reopened=reopened_until(assessment),
         total=rules.total(assessment, rubric),
         items=[_line(dossier, leaf, texts) for leaf in rubric.leaves.values() if leaf.mode is Mode.SELF_ASSESSED],
         evidence=[
-            DocumentLine(**each._asdict() | {"items": list(each.items)}, name=texts.get(each.position))
+            DocumentLine(
+                **each._asdict() | {"items": list(each.items), "withdrawn": list(each.withdrawn)},
+                name=texts.get(each.position),
+            )
             for each in dossier.documents
         ],
         requests=[_request(dossier, position, each, texts) for position, each in own],
         faults=list(rules.faults(assessment, rubric)),
+        warnings=list(rules.warnings(assessment, rubric)),
         heads={log: Head(size=size) for log, size in sorted(heads.items())},
     )
 
@@ -256,12 +333,18 @@ def _line(dossier: Dossier, leaf: Leaf, texts: Mapping[int, str]) -> ItemLine:
         data=held.data,
         points=held.points,
         not_applicable=held.not_applicable,
+        estimated=held.estimated,
         reason=None if declared is None else texts.get(declared),
         position=declared,
         explanation=None if explained is None else texts.get(explained),
         explained=explained,
         evidence=sorted(held.evidence),
     )
+
+
+def _approval(dossier: Dossier, digest: str) -> ApprovalLine | None:
+    given = dossier.approval
+    return None if given is None else ApprovalLine(**given._asdict(), stands=given.digest == digest)
 
 
 def _request(dossier: Dossier, position: int, request: rules.Request, texts: Mapping[int, str]) -> RequestLine:
