@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.appraisal import council
 from services.appraisal.appraisal import Adjust, Appraise, Close, Recognise, RequestExplanation
 from services.appraisal.desk import Desk
+from services.appraisal.sittings import sittings
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
 from shared.events import Code, Id, Instant
 from shared.events.appraisal import Tally
 from shared.ledger import Moment
 from shared.period import Period
-from shared.returns import Returns
 from shared.service import Service
 from shared.web import Problem, Terms, terms
 
@@ -22,6 +22,7 @@ PROBLEMS: Final = {
     "agency-closed": Problem(409, "The agency's appraisal is closed", "Đã kết thúc thẩm định cơ quan này"),
     "agency-unknown": Problem(404, "No such agency in the period", "Không có cơ quan này trong kỳ đánh giá"),
     "appraisal-not-open": Problem(409, "The appraisal is not open yet", "Chưa mở thẩm định cơ quan này"),
+    "conflict-of-interest": Problem(403, "A conflict of interest was declared", "Đã khai báo xung đột lợi ích"),
     "council-invalid": Problem(422, "The council is not as the period states", "Thành phần Hội đồng không hợp lệ"),
     "data-invalid": Problem(422, "The data do not fit the item's rule", "Số liệu không phù hợp với tiêu chí"),
     "declaration-changed": Problem(409, "Another declaration stands", "Số liệu kê khai đã thay đổi"),
@@ -37,6 +38,7 @@ PROBLEMS: Final = {
     "must-apply": Problem(422, "The item applies to every agency", "Tiêu chí bắt buộc áp dụng"),
     "not-carried": Problem(422, "The vote does not carry", "Không đủ số phiếu tán thành"),
     "not-the-chair": Problem(403, "Only the seated chair may", "Chỉ Chủ tịch Hội đồng được thực hiện"),
+    "not-seated": Problem(403, "Only who sits on the council may", "Không phải thành viên Hội đồng thẩm định"),
     "nothing-declared": Problem(409, "Nothing was declared", "Cơ quan chưa kê khai tiêu chí này"),
     "nothing-remaining": Problem(409, "Nothing remains in the field", "Lĩnh vực không còn tiêu chí chờ thẩm định"),
     "period-open": Problem(409, "The period has open matters", "Kỳ đánh giá còn việc chưa hoàn thành"),
@@ -45,10 +47,17 @@ PROBLEMS: Final = {
     "points-above-maximum": Problem(422, "Above the maximum", "Vượt điểm tối đa"),
     "points-negative": Problem(422, "Points are not negative", "Điểm không được âm"),
     "points-off-step": Problem(422, "Off the step of points", "Điểm không đúng bước chấm"),
+    "proposal-decided": Problem(409, "The proposal is decided", "Đề nghị đã được Hội đồng quyết định"),
+    "proposal-unknown": Problem(404, "No such proposal", "Không có đề nghị điều chỉnh này"),
     "reason-code-unknown": Problem(422, "No such reason code", "Không có mã lý do này"),
     "reason-missing": Problem(422, "The reason is missing", "Thiếu lý do"),
+    "session-closed": Problem(409, "The session is closed", "Phiên họp Hội đồng đã kết thúc"),
+    "session-incomplete": Problem(409, "Proposals are not decided", "Còn đề nghị chưa được quyết định"),
+    "session-known": Problem(409, "There was such a session", "Đã có phiên họp mang tên này"),
+    "session-unknown": Problem(404, "No such session", "Không có phiên họp này"),
     "tally-invalid": Problem(422, "The tally does not add up", "Kết quả biểu quyết không hợp lệ"),
     "until-passed": Problem(422, "The time lies in the past", "Thời hạn đã qua"),
+    "vote-not-open": Problem(409, "Votes are not taken so now", "Chưa thể biểu quyết theo hình thức này"),
 }
 
 INSIDE: Final = (
@@ -80,9 +89,10 @@ class AssignmentBody(Body):
 
 
 class CouncilBody(Body):
-    """The council's members and its chair, by their tokens' `sub`."""
+    """The council's members, its chair and the deputy, by their tokens' `sub`."""
 
     chair: Subject
+    deputy: Subject | None = None
     members: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=99)]
 
 
@@ -134,6 +144,7 @@ def router(service: Service) -> APIRouter:
     _closings(desk, routes)
     _period_reads(desk, routes)
     _agency_reads(desk, routes)
+    routes.include_router(sittings(desk))
     return routes
 
 
@@ -206,8 +217,9 @@ def _council(desk: Desk, routes: APIRouter) -> None:
     async def seat_council(period: Id, body: CouncilBody, caller: Officer, on: OnTerms) -> Response:
         """Seat the Appraisal Council."""
         chair, members = desk.actor(body.chair), tuple(desk.actor(member) for member in body.members)
+        deputy = None if body.deputy is None else desk.actor(body.deputy)
         return await desk.decide_on_period(
-            period, caller, on, lambda _, known, out: council.SeatCouncil(known, out, chair, members)
+            period, caller, on, lambda _, known, out: council.SeatCouncil(known, out, chair, members, deputy)
         )
 
     @routes.put("/periods/{period}/agencies/{agency}/items/{item}/adjustment", tags=["council"])
@@ -242,14 +254,8 @@ def _closings(desk: Desk, routes: APIRouter) -> None:
         """Declare the period's appraisal final; refused while agency, item or survey is open, each by name."""
 
         def build(moment: Moment, known: Period, published: bool) -> council.Finalise:
-            returns: Returns = moment.seen[f"survey/{period}"]
-            still_open = set(returns.open_agencies(known))
-            return council.Finalise(
-                known,
-                published,
-                {agency: desk.case(moment, period, agency, caller.actor) for agency in known.agencies},
-                frozenset(agency for agency in known.agencies if agency not in still_open),
-            )
+            cases, surveyed = desk.whole(moment, period, known, caller.actor)
+            return council.Finalise(known, published, cases, surveyed)
 
         return await desk.decide_on_period(period, caller, on, build, (desk.returns.of(f"survey/{period}"),))
 

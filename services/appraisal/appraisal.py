@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from services.appraisal.chamber import Chamber
 from shared.decider import Decider, Rejected
 from shared.events import Event
 from shared.events.appraisal import (
@@ -15,7 +16,6 @@ from shared.events.appraisal import (
     AppraisalReasoned,
     AppraiserAssigned,
     CouncilAdjusted,
-    CouncilSeated,
     ExplanationAsked,
     ExplanationRequested,
     ItemAppraised,
@@ -50,7 +50,7 @@ class Appraisal:
     adjusted: Mapping[str, Value] = field(default_factory=dict)
     requests: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    chair: str | None = None
+    chamber: Chamber = field(default_factory=Chamber)
 
     def value(self, item: str) -> Value | None:
         """What holds for an item: the council's value, else the appraised one."""
@@ -151,10 +151,7 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
     if isinstance(command, Open):
         opened = AgencyOpened(agency=command.agency, submitted=command.submitted, of=command.of)
         return [] if state.opened else [opened]
-    if command.case.published:
-        raise Rejected("period-published", "the period's index is published; nothing that a score rests on may change")
-    if not state.opened:
-        raise Rejected("appraisal-not-open", "the agency has not submitted and the step is not closed", "agency")
+    in_time(state, command.case)
     match command:
         case Recognise():
             return _recognise(state, command)
@@ -168,17 +165,28 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
             return _close(state, command)
 
 
+def in_time(state: Appraisal, case: Case) -> None:
+    """Refuses what comes after the publication, before the agency's appraisal is open, or from who has a conflict of
+    interest with the agency."""
+    if case.published:
+        raise Rejected("period-published", "the period's index is published; nothing that a score rests on may change")
+    if not state.opened:
+        raise Rejected("appraisal-not-open", "the agency has not submitted and the step is not closed", "agency")
+    if case.actor in state.chamber.conflicts:
+        raise Rejected("conflict-of-interest", "you declared a conflict of interest with this agency", "agency")
+
+
 def _recognise(state: Appraisal, command: Recognise) -> list[Event]:
     case = command.case
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    reasoned(case.rubric, command.reason_code, command.reason)
     events: list[Event] = []
     for item in _items(state, command):
         leaf = _own_leaf(state, case, item)
         declared = _judged(case, item, command.judged.get(item))
         if declared is None:
             raise Rejected("nothing-declared", f"the agency declared nothing on {item}: appraise it", "items")
-        value = _value(state, case, leaf, declared.data)
+        value = value_of(state, case, leaf, declared.data)
         events += _appraised(command, item, value, declared, case.position + len(events))
     return events
 
@@ -205,10 +213,10 @@ def _items(state: Appraisal, command: Recognise) -> Sequence[str]:
 def _appraise(state: Appraisal, command: Appraise) -> list[Event]:
     case = command.case
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    reasoned(case.rubric, command.reason_code, command.reason)
     leaf = _own_leaf(state, case, command.item)
     declared = _judged(case, command.item, command.judged)
-    value = _value(state, case, leaf, _stated(command))
+    value = value_of(state, case, leaf, stated(command))
     return _appraised(command, command.item, value, declared, case.position)
 
 
@@ -235,7 +243,7 @@ def _appraised(
 def _request(state: Appraisal, command: RequestExplanation) -> list[Event]:
     case, item = command.case, command.item
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.question)
+    reasoned(case.rubric, command.reason_code, command.question)
     _own_leaf(state, case, item)
     if command.until <= case.time:
         raise Rejected("until-passed", "the time to answer must lie ahead", "until")
@@ -249,19 +257,12 @@ def _request(state: Appraisal, command: RequestExplanation) -> list[Event]:
 
 def _adjust(state: Appraisal, command: Adjust) -> list[Event]:
     case, tally = command.case, command.tally
-    if state.chair != case.actor:
-        raise Rejected("not-the-chair", "only the seated chair of the council enters its adjustments")
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    if not state.chamber.presides(case.actor):
+        raise Rejected("not-the-chair", "only the seated chair of the council, or the deputy, enters its adjustments")
+    reasoned(case.rubric, command.reason_code, command.reason)
     leaf = case.rubric.leaf(command.item)
-    if tally.members != case.council.members:
-        raise Rejected("tally-invalid", f"the council has {case.council.members} members", "tally.members")
-    voted = tally.in_favour + tally.against + tally.abstained
-    if voted > tally.members or tally.in_writing > voted:
-        raise Rejected("tally-invalid", "more votes than members, or more in writing than votes", "tally")
-    if not case.council.carries(tally.in_favour):
-        few = f"{tally.in_favour} of {tally.members} members do not carry a decision"
-        raise Rejected("not-carried", few, "tally.in_favour")
-    value = _value(state, case, leaf, _stated(command))
+    carried(tally, case.council)
+    value = value_of(state, case, leaf, stated(command))
     return [
         CouncilAdjusted(
             agency=case.agency,
@@ -275,6 +276,18 @@ def _adjust(state: Appraisal, command: Adjust) -> list[Event]:
         ),
         AdjustmentReasoned(agency=case.agency, item=command.item, of=case.position, reason=command.reason),
     ]
+
+
+def carried(tally: Tally, council: Council) -> None:
+    """Refuses a tally that does not add up (`tally-invalid`), or in which too few are in favour (`not-carried`)."""
+    if tally.members != council.members:
+        raise Rejected("tally-invalid", f"the council has {council.members} members", "tally.members")
+    voted = tally.in_favour + tally.against + tally.abstained
+    if voted > tally.members or tally.in_writing > voted:
+        raise Rejected("tally-invalid", "more votes than members, or more in writing than votes", "tally")
+    if not council.carries(tally.in_favour):
+        few = f"{tally.in_favour} of {tally.members} members do not carry a decision"
+        raise Rejected("not-carried", few, "tally.in_favour")
 
 
 def _close(state: Appraisal, command: Close) -> list[Event]:
@@ -311,7 +324,8 @@ def _still_open(state: Appraisal) -> None:
         raise Rejected("agency-closed", "the agency's appraisal is closed; only the council may still adjust", "agency")
 
 
-def _reasoned(rubric: Rubric, code: str, words: str) -> None:
+def reasoned(rubric: Rubric, code: str, words: str) -> None:
+    """Refuses a decision without words, or with a reason code that the rubric does not know."""
     if not words.strip():
         raise Rejected("reason-missing", "say why", "reason")
     known = [reason.id for reason in rubric.reasons]
@@ -338,13 +352,25 @@ def _judged(case: Case, item: str, judged: int | None) -> Declared | None:
     return declared
 
 
-def _stated(command: Appraise | Adjust) -> str | None:
+class Statement(Protocol):
+    """A command that states an item's data, or that the item does not apply."""
+
+    @property
+    def item(self) -> str: ...
+    @property
+    def data(self) -> str | None: ...
+    @property
+    def not_applicable(self) -> bool: ...
+
+
+def stated(command: Statement) -> str | None:
+    """The data, None if the item is said not to apply; Rejected `data-invalid` unless it is one of the two."""
     if command.not_applicable == (command.data is not None):
         raise Rejected("data-invalid", "give either data or not_applicable", command.item)
     return command.data
 
 
-def _value(state: Appraisal, case: Case, leaf: Leaf, data: str | None) -> Value:
+def value_of(state: Appraisal, case: Case, leaf: Leaf, data: str | None) -> Value:
     """What the item's rule makes of the data; without data the item is said not to apply."""
     if data is not None:
         canonical, points = appraise(case.rubric, leaf.code, data, _answers(state, case))
@@ -376,17 +402,16 @@ def evolve(state: Appraisal, event: Event) -> Appraisal:
             return replace(state, appraised={**state.appraised, event.item: value})
         case CouncilAdjusted():
             value = Value(event.data, event.points, event.not_applicable, None)
-            return replace(state, adjusted={**state.adjusted, event.item: value})
+            chamber = state.chamber.evolve(event)
+            return replace(state, adjusted={**state.adjusted, event.item: value}, chamber=chamber)
         case ExplanationRequested():
             return replace(state, requests={**state.requests, event.item: state.requests.get(event.item, 0) + 1})
         case AgencyAppraised():
             return replace(state, closed=True)
         case AppraiserAssigned():
             return replace(state, fields={**state.fields, (event.appraiser, event.group): frozenset(event.fields)})
-        case CouncilSeated():
-            return replace(state, chair=event.chair)
         case _:
-            return state
+            return replace(state, chamber=state.chamber.evolve(event))
 
 
 DECIDER: Decider[Appraisal, Command, Event] = Decider(Appraisal(), decide, evolve)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.appraisal.appraisal import Declared
+from services.appraisal.record import Record
 from shared.events import Entry, Event, instant, plain
 from shared.events.appraisal import (
     AdjustmentReasoned,
@@ -114,6 +115,7 @@ class Appraised:
     monitors: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     council: CouncilSeated | None = None
     finalised: int | None = None
+    record: Record = field(default_factory=Record)
 
     def fields_of(self, actor: str, group: str) -> frozenset[str]:
         """The fields of a group that an appraiser or monitor has."""
@@ -125,6 +127,8 @@ def fold_appraised(appraised: Appraised, entries: Sequence[Entry]) -> Appraised:
     for entry in entries:
         if entry.event is not None:
             appraised = _appraised(appraised, entry, entry.event)
+            record = appraised.record.evolve(entry, entry.event)
+            appraised = appraised if record is appraised.record else replace(appraised, record=record)
     return appraised
 
 
