@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.appraisal import council
+from services.appraisal import council, remarks
 from services.appraisal.appraisal import Adjust, Appraise, Close, Recognise, RequestExplanation
 from services.appraisal.desk import Desk
 from services.appraisal.sittings import sittings
@@ -67,6 +67,8 @@ INSIDE: Final = (
 Officer = Annotated[Caller, Depends(require(Role.OFFICER))]
 Appraiser = Annotated[Caller, Depends(require(Role.APPRAISER))]
 Chair = Annotated[Caller, Depends(require(Role.COUNCIL_CHAIR))]
+Judge = Annotated[Caller, Depends(require(Role.APPRAISER, Role.COUNCIL, Role.COUNCIL_CHAIR))]
+Monitor = Annotated[Caller, Depends(require(Role.MONITOR))]
 Insider = Annotated[Caller, Depends(require(*INSIDE))]
 Agency = Annotated[Caller, Depends(require(Role.AGENCY, Role.AGENCY_HEAD))]
 OnTerms = Annotated[Terms, Depends(terms)]
@@ -97,23 +99,31 @@ class CouncilBody(Body):
 
 
 class RecognitionBody(Body):
-    """Items to recognise as declared, or a field whose remaining items are; `judged`: item → declaration's position."""
+    """Items to recognise as declared, or a field whose remaining items are; `judged`: item → declaration's position.
+
+    `replaces`: item → revision of its appraisal that was seen; needed where that is another appraiser's.
+    """
 
     items: Annotated[tuple[Code, ...], Field(max_length=200)] = ()
     field: Code | None = None
     judged: dict[Code, int] = {}
     reason_code: Id = "as-declared"
     reason: Words = ""
+    replaces: dict[Code, int] = {}
 
 
 class AppraisalBody(Body):
-    """An item's corrected data, or that it does not apply; `judged`: the declaration's position."""
+    """An item's corrected data, or that it does not apply; `judged`: the declaration's position.
+
+    `replaces`: the revision of the item's appraisal that was seen; needed where that is another appraiser's.
+    """
 
     data: Annotated[str, Field(max_length=200)] | None = None
     not_applicable: bool = False
     judged: int | None = None
     reason_code: Id
     reason: Words = ""
+    replaces: int | None = None
 
 
 class RequestBody(Body):
@@ -122,6 +132,19 @@ class RequestBody(Body):
     until: Instant
     reason_code: Id
     question: Words = ""
+
+
+class RemarkBody(Body):
+    """A remark on an item or on a field as a whole."""
+
+    about: Code
+    remark: Words = ""
+
+
+class ConflictBody(Body):
+    """What the conflict of interest is."""
+
+    reason: Words = ""
 
 
 class AdjustmentBody(Body):
@@ -140,6 +163,7 @@ def router(service: Service) -> APIRouter:
     desk, routes = Desk(service), APIRouter()
     _assignments(desk, routes)
     _items(desk, routes)
+    _beside(desk, routes)
     _council(desk, routes)
     _closings(desk, routes)
     _period_reads(desk, routes)
@@ -180,7 +204,9 @@ def _items(desk: Desk, routes: APIRouter) -> None:
             agency,
             caller,
             on,
-            lambda case: Recognise(case, body.items, body.field, body.judged, body.reason_code, body.reason),
+            lambda case: Recognise(
+                case, body.items, body.field, body.judged, body.reason_code, body.reason, body.replaces
+            ),
         )
 
     @routes.put("/periods/{period}/agencies/{agency}/items/{item}/appraisal", tags=["appraisal"])
@@ -194,7 +220,7 @@ def _items(desk: Desk, routes: APIRouter) -> None:
             caller,
             on,
             lambda case: Appraise(
-                case, item, body.data, body.not_applicable, body.judged, body.reason_code, body.reason
+                case, item, body.data, body.not_applicable, body.judged, body.reason_code, body.reason, body.replaces
             ),
         )
 
@@ -209,6 +235,22 @@ def _items(desk: Desk, routes: APIRouter) -> None:
             caller,
             on,
             lambda case: RequestExplanation(case, item, body.until, body.reason_code, body.question),
+        )
+
+
+def _beside(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/agencies/{agency}/remarks", tags=["appraisal"])
+    async def remark(period: Id, agency: Id, body: RemarkBody, caller: Monitor, on: OnTerms) -> Response:
+        """Remark on an item or a field that the following body has; a remark scores nothing."""
+        return await desk.decide_on_agency(
+            period, agency, caller, on, lambda case: remarks.Remark(case, body.about, body.remark), remarks.DECIDER
+        )
+
+    @routes.post("/periods/{period}/agencies/{agency}/conflict", tags=["assignments"])
+    async def declare_conflict(period: Id, agency: Id, body: ConflictBody, caller: Judge, on: OnTerms) -> Response:
+        """Declare one's own conflict of interest: from then on one neither appraises the agency nor votes on it."""
+        return await desk.decide_on_agency(
+            period, agency, caller, on, lambda case: remarks.DeclareConflict(case, body.reason), remarks.DECIDER
         )
 
 
@@ -298,7 +340,7 @@ def _agency_reads(desk: Desk, routes: APIRouter) -> None:
         fields = {leaf.code: each.code for each in rubric.fields for leaf in each.leaves}
         wide = caller.has(*(role for role in INSIDE if role not in (Role.APPRAISER, Role.MONITOR)))
         seen = set(fields.values()) if wide else own.fields_of(caller.actor, group)
-        declared = filed.of(agency).declared
+        filing = filed.of(agency)
         return {
             "period": period,
             "agency": agency,
@@ -306,10 +348,16 @@ def _agency_reads(desk: Desk, routes: APIRouter) -> None:
             "closed": agency in own.closed,
             "declared": {
                 item: {"position": each.position, "data": each.data, "not_applicable": each.data is None}
-                for item, each in sorted(declared.items())
+                for item, each in sorted(filing.declared.items())
                 if fields[item] in seen
             },
-            "decisions": [line.json() for line in own.lines.get(agency, ()) if fields[line.item] in seen],
+            "decisions": [line.json(filing.settled) for line in own.lines.get(agency, ()) if fields[line.item] in seen],
+            "remarks": [
+                said.json()
+                for said in own.record.remarks.values()
+                if said.agency == agency and fields.get(said.about or "", said.about) in seen
+            ],
+            "conflicts": [said.json() for said in own.record.conflicts.values() if wide and said.agency == agency],
             "heads": heads,
         }
 
@@ -325,6 +373,7 @@ def _agency_reads(desk: Desk, routes: APIRouter) -> None:
                     "request": line.position,
                     "item": line.item,
                     "until": line.until,
+                    "round": line.round,
                     "question": line.words,
                     "settled": line.position in settled,
                 }

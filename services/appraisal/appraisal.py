@@ -32,12 +32,17 @@ class Declared(NamedTuple):
 
 
 class Value(NamedTuple):
-    """What holds for an item: `data` where there is one, points, or that it does not apply."""
+    """What holds for an item: `data` where there is one, points, or that it does not apply.
+
+    `appraiser`: who gave it, where an appraiser did; `revision`: which of the item's appraisals it is, from 1.
+    """
 
     data: str | None
     points: Decimal | None
     not_applicable: bool
     judged: int | None
+    appraiser: str | None = None
+    revision: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Case:
     """What is known around a command: who acts, when and where the entries will stand, and what the agency declared.
 
     `answered`: how many requests for explanation of an item were answered or closed. `published`: whether the period's
-    index is out, after which no score may move.
+    index is out, after which no score may move. `matched`: the request names the version of the agency's appraisal that
+    it rests on.
     """
 
     actor: str
@@ -75,6 +81,7 @@ class Case:
     declared: Mapping[str, Declared]
     answered: Mapping[str, int]
     published: bool
+    matched: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,10 @@ class Open:
 
 @dataclass(frozen=True)
 class Recognise:
-    """Recognise items as declared: those named, or all of a field that have no value yet."""
+    """Recognise items as declared: those named, or all of a field that have no value yet.
+
+    `replaces`: the revision of an item's appraisal that the appraiser has seen; 0 for none.
+    """
 
     case: Case
     items: tuple[str, ...]
@@ -96,11 +106,12 @@ class Recognise:
     judged: Mapping[str, int]
     reason_code: str
     reason: str
+    replaces: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Appraise:
-    """Correct an item's data, or settle that it does or does not apply."""
+    """Correct an item's data, or settle that it does or does not apply; `replaces` as in `Recognise`."""
 
     case: Case
     item: str
@@ -109,6 +120,7 @@ class Appraise:
     judged: int | None
     reason_code: str
     reason: str
+    replaces: int | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +195,7 @@ def _recognise(state: Appraisal, command: Recognise) -> list[Event]:
     events: list[Event] = []
     for item in _items(state, command):
         leaf = _own_leaf(state, case, item)
+        _seen(state, case, item, command.replaces.get(item))
         declared = _judged(case, item, command.judged.get(item))
         if declared is None:
             raise Rejected("nothing-declared", f"the agency declared nothing on {item}: appraise it", "items")
@@ -215,6 +228,7 @@ def _appraise(state: Appraisal, command: Appraise) -> list[Event]:
     _still_open(state)
     reasoned(case.rubric, command.reason_code, command.reason)
     leaf = _own_leaf(state, case, command.item)
+    _seen(state, case, command.item, command.replaces)
     declared = _judged(case, command.item, command.judged)
     value = value_of(state, case, leaf, stated(command))
     return _appraised(command, command.item, value, declared, case.position)
@@ -235,6 +249,7 @@ def _appraised(
             judged=None if declared is None else declared.position,
             recognised=isinstance(command, Recognise),
             reason_code=command.reason_code,
+            appraiser=command.case.actor,
         ),
         AppraisalReasoned(agency=agency, item=item, of=position, reason=command.reason),
     ]
@@ -341,6 +356,19 @@ def _own_leaf(state: Appraisal, case: Case, item: str) -> Leaf:
     return leaf
 
 
+def _seen(state: Appraisal, case: Case, item: str, replaces: int | None) -> None:
+    """Refuses to put a value in the place of another appraiser's, unless the request says that it was seen."""
+    stands = state.appraised.get(item)
+    revision = 0 if stands is None else stands.revision
+    if replaces is None and not case.matched:
+        stale = stands is not None and stands.appraiser not in (None, case.actor)
+    else:
+        stale = replaces not in (None, revision)
+    if stale:
+        newest = f"the appraisal of {item} is at revision {revision}: look at it and name it in `replaces`"
+        raise Rejected("stale-version", newest, "replaces")
+
+
 def _judged(case: Case, item: str, judged: int | None) -> Declared | None:
     """The declaration that the decision judges; it must be the newest one."""
     declared = case.declared.get(item)
@@ -398,7 +426,9 @@ def evolve(state: Appraisal, event: Event) -> Appraisal:
         case AgencyOpened():
             return replace(state, opened=True)
         case ItemAppraised():
-            value = Value(event.data, event.points, event.not_applicable, event.judged)
+            before = state.appraised.get(event.item)
+            revision = 1 if before is None else before.revision + 1
+            value = Value(event.data, event.points, event.not_applicable, event.judged, event.appraiser, revision)
             return replace(state, appraised={**state.appraised, event.item: value})
         case CouncilAdjusted():
             value = Value(event.data, event.points, event.not_applicable, None)

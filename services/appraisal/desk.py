@@ -38,7 +38,7 @@ class Desk:
         filed.period.the_opened()
         return filed, own, {logs[0]: {"size": filed_size}, logs[1]: {"size": own_size}}
 
-    def case(self, moment: Moment, period: str, agency: str, actor: str) -> Case:
+    def case(self, moment: Moment, period: str, agency: str, actor: str, *, matched: bool = False) -> Case:
         """An agency's case at the moment of the decision; Rejected `period-unknown`, `agency-unknown`."""
         filed: Filed = moment.seen[f"submission/{period}"]
         opened, filing = filed.period.the_opened(), filed.of(agency)
@@ -53,6 +53,7 @@ class Desk:
             declared=filing.declared,
             answered=filing.answered,
             published=moment.seen[f"scoring/{period}"],
+            matched=matched,
         )
 
     def whole(self, moment: Moment, period: str, known: Period, actor: str) -> tuple[dict[str, Case], frozenset[str]]:
@@ -74,7 +75,8 @@ class Desk:
         """Run a command on one agency's appraisal, by the rules for such commands."""
 
         def build(moment: Moment) -> Any:
-            return command(self.case(moment, period, agency, caller.actor))
+            matched = on["expected_version"] is not None
+            return command(self.case(moment, period, agency, caller.actor, matched=matched))
 
         stream = appraisal.stream(agency)
         return await self._decide(decider, period, stream, council.STREAM, build, caller, on)
