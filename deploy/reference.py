@@ -110,6 +110,11 @@ LISTED: Final[Mapping[str, Code]] = {
     "proposal-open": Code(
         "The proposal is not decided", "Đề nghị chưa được quyết định", "errors of `session-incomplete`"
     ),
+    "reopening-open": Code(
+        "The agency's self-assessment is reopened and may still change",
+        "Báo cáo tự đánh giá của cơ quan được mở lại và còn có thể thay đổi",
+        f"{_OBSTACLES}, `leaf-open`, `period-open`",
+    ),
     "rubric-invalid": Code(
         "A rubric file has another form, or cannot be computed",
         "Tệp bộ tiêu chí sai quy cách, hoặc không tính được",

@@ -47,9 +47,13 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class Appraisal:
-    """One agency's appraisal, with the seats and assignments of the period that it depends on."""
+    """One agency's appraisal, with the seats and assignments of the period that it depends on.
+
+    `of`: the position in the submission log of the submission or closing that opened it last.
+    """
 
     opened: bool = False
+    of: int = -1
     closed: bool = False
     appraised: Mapping[str, Value] = field(default_factory=dict)
     adjusted: Mapping[str, Value] = field(default_factory=dict)
@@ -67,8 +71,8 @@ class Case:
     """What is known around a command: who acts, when and where the entries will stand, and what the agency declared.
 
     `answered`: how many requests for explanation of an item were answered or closed. `published`: whether the period's
-    index is out, after which no score may move. `matched`: the request names the version of the agency's appraisal that
-    it rests on.
+    index is out, after which no score may move. `reopened`: whether its self-assessment is reopened and may change.
+    `matched`: the request names the version of the agency's appraisal that it rests on.
     """
 
     actor: str
@@ -81,12 +85,16 @@ class Case:
     declared: Mapping[str, Declared]
     answered: Mapping[str, int]
     published: bool
+    reopened: bool = False
     matched: bool = False
 
 
 @dataclass(frozen=True)
 class Open:
-    """Open the agency's appraisal, in reaction to its submission or to the closing without one."""
+    """Open the agency's appraisal, in reaction to its submission or to the closing without one.
+
+    A later submission, after a reopening, opens it again.
+    """
 
     agency: str
     submitted: bool
@@ -162,7 +170,7 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
     """Every rule of an agency's appraisal; Rejected with the codes in the service's table."""
     if isinstance(command, Open):
         opened = AgencyOpened(agency=command.agency, submitted=command.submitted, of=command.of)
-        return [] if state.opened else [opened]
+        return [opened] if command.of > state.of else []
     in_time(state, command.case)
     match command:
         case Recognise():
@@ -314,9 +322,11 @@ def _close(state: Appraisal, command: Close) -> list[Event]:
 
 
 def open_items(state: Appraisal, case: Case) -> list[dict[str, str]]:
-    """What holds the closing up, item by item: no value yet, a request unanswered, a later declaration, a value that
-    no longer follows because the item that chooses its rule was changed after it."""
+    """What holds the closing up: a reopened self-assessment; and item by item no value yet, a request unanswered, a
+    later declaration, a value that no longer follows because the item that chooses its rule was changed after it."""
     faults: list[tuple[str, str, str]] = []
+    if case.reopened:
+        faults.append(("self-assessment", "reopening-open", "its self-assessment is reopened and may still change"))
     for code, leaf in case.rubric.leaves.items():
         if leaf.mode is Mode.SURVEY:
             continue
@@ -424,7 +434,7 @@ def evolve(state: Appraisal, event: Event) -> Appraisal:
     """The appraisal after one more event of its stream or of the period's."""
     match event:
         case AgencyOpened():
-            return replace(state, opened=True)
+            return replace(state, opened=True, of=event.of, closed=False)
         case ItemAppraised():
             before = state.appraised.get(event.item)
             revision = 1 if before is None else before.revision + 1

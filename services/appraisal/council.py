@@ -296,9 +296,9 @@ def evolve(state: Work, event: Event) -> Work:
             return replace(state, chamber=state.chamber.evolve(event))
         case CouncilDecided():
             return replace(state, decided=True)
-        case ItemAppraised() | CouncilAdjusted() | AgencyAppraised():
+        case AgencyOpened() | ItemAppraised() | CouncilAdjusted() | AgencyAppraised():
             return replace(_of_agency(state, event.agency, event), decided=False)
-        case AgencyOpened() | ExplanationRequested() | AdjustmentProposed() | VoteCast() | ProposalRejected():
+        case ExplanationRequested() | AdjustmentProposed() | VoteCast() | ProposalRejected():
             return _of_agency(state, event.agency, event)
         case _:
             return state

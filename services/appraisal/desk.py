@@ -54,6 +54,7 @@ class Desk:
             answered=filing.answered,
             published=moment.seen[f"scoring/{period}"],
             matched=matched,
+            reopened=filing.reopened,
         )
 
     def whole(self, moment: Moment, period: str, known: Period, actor: str) -> tuple[dict[str, Case], frozenset[str]]:

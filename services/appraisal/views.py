@@ -27,17 +27,24 @@ from shared.events.submission import (
     ExplanationGiven,
     NotApplicableClaimed,
     PointsDeclared,
+    ReopeningClosed,
+    SelfAssessmentReopened,
+    SelfAssessmentSubmitted,
 )
 from shared.period import Period
 
 
 @dataclass(frozen=True)
 class Filing:
-    """What one agency filed: its newest declarations, and how many requests for explanation of an item are settled."""
+    """What one agency filed: its newest declarations, and how many requests for explanation of an item are settled.
+
+    `reopened`: its self-assessment is reopened, and neither submitted again nor closed yet.
+    """
 
     declared: Mapping[str, Declared] = field(default_factory=dict)
     answered: Mapping[str, int] = field(default_factory=dict)
     settled: frozenset[int] = frozenset()
+    reopened: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,10 @@ def _filed(filing: Filing, position: int, event: Event) -> Filing:
         case ExplanationGiven() | ExplanationClosed() if event.request is not None:
             answered = {**filing.answered, event.item: filing.answered.get(event.item, 0) + 1}
             return replace(filing, answered=answered, settled=filing.settled | {event.request})
+        case SelfAssessmentReopened():
+            return replace(filing, reopened=True)
+        case SelfAssessmentSubmitted() | ReopeningClosed():
+            return replace(filing, reopened=False)
         case _:
             return filing
 
@@ -147,7 +158,8 @@ def _appraised(state: Appraised, entry: Entry, event: Event) -> Appraised:
         case CouncilSeated():
             return replace(state, council=event)
         case AgencyOpened():
-            return replace(state, opened={**state.opened, event.agency: event.submitted})
+            opened = {**state.opened, event.agency: event.submitted}
+            return replace(state, opened=opened, closed=state.closed - {event.agency})
         case AgencyAppraised():
             return replace(state, closed=state.closed | {event.agency})
         case AppraisalFinalised():

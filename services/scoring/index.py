@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.replay import Result
-from services.scoring.scorecard import SCORED, Finalised, Judged, States, open_requests
+from services.scoring.scorecard import SCORED, Assessed, Finalised, Judged, States, open_requests
 from shared.decider import Decider, Rejected
 from shared.events import Event, instant, parts_digest
 from shared.events.scoring import (
@@ -84,6 +84,8 @@ def _agencies(on: Situation) -> Iterator[Obstacle]:
     for agency in sorted(states.period.agencies):
         if not states.appraisal.agencies.get(agency, Judged()).closed:
             yield Obstacle("agency-open", "the agency's appraisal is not closed", agency)
+        if states.submission.agencies.get(agency, Assessed()).reopened:
+            yield Obstacle("reopening-open", "the self-assessment is reopened and may still change", agency)
         missing = {leaf.code for leaf in states.survey.missing(agency, states.period.rubric_of(agency))}
         for line in rules.card(states, agency, False).leaves:
             if line.open and line.code not in missing:

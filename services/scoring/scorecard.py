@@ -31,9 +31,11 @@ from shared.events.submission import (
     PeriodOpened,
     PeriodStarted,
     PointsDeclared,
+    ReopeningClosed,
     RubricFieldSet,
     RubricSet,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
 from shared.events.survey import (
@@ -68,6 +70,8 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
         NotApplicableClaimed,
         SelfAssessmentSubmitted,
         SelfAssessmentClosed,
+        SelfAssessmentReopened,
+        ReopeningClosed,
     ),
     "appraisal": _tags(ItemAppraised, CouncilAdjusted),
     "survey": _tags(CampaignOpened, ResponsesRecorded, TooFewRecorded, StudyImported, SurveyCompleted, SurveyNotHeld),
@@ -125,14 +129,20 @@ class Finalised(NamedTuple):
 
 @dataclass
 class Assessed:
-    """One agency's declarations. `answered`: the requests, by position in the appraisal log, answered or closed."""
+    """One agency's declarations. `answered`: the requests, by position in the appraisal log, answered or closed.
+
+    `reopened`: open again by an officer, neither submitted nor closed yet. `late`: whether its self-assessment stands
+    after a reopening, whatever the period's closing said; None where none was reopened.
+    """
 
     items: dict[str, Declared] = field(default_factory=dict)
     submitted: int | None = None
     answered: set[int] = field(default_factory=set)
+    reopened: bool = False
+    late: bool | None = None
 
     def copy(self) -> "Assessed":
-        return Assessed(dict(self.items), self.submitted, set(self.answered))
+        return Assessed(dict(self.items), self.submitted, set(self.answered), self.reopened, self.late)
 
 
 @dataclass(frozen=True)
@@ -154,7 +164,16 @@ class SubmissionState:
                 case NotApplicableClaimed():
                     drafts.of(event.agency).items[event.item] = Declared(entry.position, None, None, claimed=True)
                 case SelfAssessmentSubmitted():
-                    drafts.of(event.agency).submitted = entry.position
+                    draft = drafts.of(event.agency)
+                    draft.submitted, draft.late = entry.position, draft.late if draft.late is None else True
+                    draft.reopened = False
+                case SelfAssessmentReopened():
+                    draft = drafts.of(event.agency)
+                    draft.submitted, draft.late, draft.reopened = None, True, True
+                case ReopeningClosed():
+                    draft = drafts.of(event.agency)
+                    draft.submitted, draft.late = entry.position if event.submitted else None, event.submitted
+                    draft.reopened = False
                 case ExplanationGiven() | ExplanationClosed():
                     if event.request is not None:
                         drafts.of(event.agency).answered.add(event.request)
@@ -208,7 +227,8 @@ class AppraisalState:
                 case ExplanationRequested():
                     drafts.of(event.agency).requests[entry.position] = Request(event.item, event.until)
                 case AgencyOpened():
-                    drafts.of(event.agency).opened = True
+                    draft = drafts.of(event.agency)
+                    draft.opened, draft.closed = True, False
                 case AgencyAppraised():
                     drafts.of(event.agency).closed = True
                 case _:
@@ -330,7 +350,10 @@ def survey_leaves(states: States, agency: str) -> dict[str, LeafValue]:
 
 
 def self_assessed(states: States, agency: str) -> bool:
-    """False once the step of self-assessment closed without this agency's."""
+    """False once the step of self-assessment closed without this agency's; a reopening has the last word."""
+    late = states.submission.agencies.get(agency, Assessed()).late
+    if late is not None:
+        return late
     closed = states.period.closed
     return closed is None or agency not in closed.not_submitted
 

@@ -13,7 +13,7 @@ from services.submission.desk import Desk
 from services.submission.intake import Intake, Receipt
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
-from shared.events import Id, Sha256
+from shared.events import Code, Id, Instant, Sha256
 from shared.events.submission import Agency, Group, PeriodOpened, SelfAssessmentClosed
 from shared.ledger import Accepted
 from shared.objects import Bucket, ObjectMissing, StoreUnavailable
@@ -52,6 +52,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "points-above-maximum": Problem(422, "Points above the maximum", "Điểm vượt mức tối đa"),
     "points-negative": Problem(422, "Points below zero", "Điểm nhỏ hơn 0"),
     "points-off-step": Problem(422, "Points between two steps", "Điểm không đúng bước"),
+    "reason-code-unknown": Problem(422, "No such reason code", "Không có mã lý do này"),
     "reason-missing": Problem(422, "The words are missing", "Thiếu lý do hoặc nội dung giải trình"),
     "request-answered": Problem(409, "The request is answered or closed", "Yêu cầu giải trình đã trả lời hoặc đã đóng"),
     "request-closed": Problem(409, "The time to answer has ended", "Đã hết hạn giải trình"),
@@ -64,6 +65,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "store-unavailable": Problem(503, "The object store cannot be reached", "Không truy cập được kho tệp"),
     "text-too-long": Problem(422, "The text is too long", "Nội dung quá dài"),
     "type-unknown": Problem(422, "The type of event is unknown", "Loại thông điệp không xác định"),
+    "until-passed": Problem(422, "The time lies in the past", "Thời hạn đã qua"),
     "upload-unknown": Problem(404, "There is no such upload", "Không có lượt tải lên này"),
 }
 """The codes that this service adds to those of every service; they are the receipts' codes too."""
@@ -121,6 +123,14 @@ class ApprovalBody(_Body):
     digest: Sha256
 
 
+class ReopeningBody(_Body):
+    """Until when the agency may declare and submit again, and why: a reason code of its rubric, and words."""
+
+    until: Instant
+    reason_code: Code
+    reason: str = ""
+
+
 class SubmissionBody(_Body):
     """What is submitted; without a digest, what stands now."""
 
@@ -130,7 +140,8 @@ class SubmissionBody(_Body):
 class PeriodAnswer(BaseModel):
     """A period: its opening, its agencies, and whether its self-assessment is closed.
 
-    `submitted` names the agencies that have submitted; agencies themselves do not see it, nor the closing's names.
+    `reopened` says until when an agency may submit again. `submitted` names the agencies that have submitted; agencies
+    themselves see neither, nor the closing's names.
     """
 
     opened: PeriodOpened
@@ -140,6 +151,7 @@ class PeriodAnswer(BaseModel):
     started: bool
     closed: bool
     submitted: list[str] | None
+    reopened: dict[str, Instant] | None
     closing: SelfAssessmentClosed | None
     heads: dict[str, views.Head]
 
@@ -186,6 +198,7 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
             started=known.started,
             closed=known.closed is not None,
             submitted=sorted(book.standing.submitted) if watches else None,
+            reopened=views.reopened(book) if watches else None,
             closing=known.closed if watches else None,
             heads={log: views.Head(size=size) for log, size in heads.items()},
         )
@@ -205,6 +218,13 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
     async def close(period: Id, caller: Officer, terms: CommandTerms) -> Response:
         """Close the step of self-assessment: at its last time, or earlier once every agency has submitted."""
         return accepted(await desk_.close_self_assessment(period, caller.actor, terms))
+
+    @routes.post("/periods/{period}/agencies/{agency}/reopening", tags=["periods"], responses=_ACCEPTED)
+    async def reopen(period: Id, agency: Id, body: ReopeningBody, caller: Officer, terms: CommandTerms) -> Response:
+        """Reopen one agency's self-assessment until a new last time; it then closes by itself."""
+        return accepted(
+            await desk_.reopen(period, agency, body.until, body.reason_code, body.reason, caller.actor, terms)
+        )
 
 
 def _items(routes: APIRouter, desk_: Desk) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from services.submission import evidence, views
 from services.submission import period as periods
 from services.submission import self_assessment as rules
+from services.submission.assessment import Requests, stream
 from services.submission.views import Book
 from shared.decider import Rejected
 from shared.events import Id, Instant
@@ -108,7 +109,7 @@ class Desk:
         self.service = service
         self._ledger = service.ledger
         self._books: Projection[Book] = Projection(Book(), views.fold, "entry")
-        self._requests: Projection[rules.Requests] = Projection({}, views.fold_requests, "followed")
+        self._requests: Projection[Requests] = Projection({}, views.fold_requests, "followed")
         self._published: Projection[bool] = Projection(False, fold_published, "followed")
         self._confirming = asyncio.Semaphore(CONFIRMATIONS)
 
@@ -128,6 +129,13 @@ class Desk:
         """The head's approval; no request of a system ever becomes one."""
         return await self._decide(period, agency, partial(rules.Approve, digest=digest), actor, terms)
 
+    async def reopen(
+        self, period: str, agency: str, until: datetime, reason_code: str, reason: str, actor: str, terms: Terms
+    ) -> Accepted:
+        """Reopen an agency's self-assessment until a new last time."""
+        command = partial(rules.Reopen, until=until, reason_code=reason_code, reason=reason)
+        return await self._decide(period, agency, command, actor, terms)
+
     async def ask(self, agency: str, ask: Ask, actor: str, terms: Terms) -> Accepted | Upload:
         """Answer what an agency asks, whichever door it came through."""
         match ask:
@@ -141,19 +149,26 @@ class Desk:
         return await self._decide(ask.period, agency, command, actor, terms, answers=answers)
 
     async def close_due(self) -> None:
-        """Close what the clock has closed: the step of self-assessment, and requests without an answer."""
+        """Close what the clock has closed: the step of self-assessment, requests without an answer, reopenings.
+
+        A published period is left as it is: nothing is closed there any more.
+        """
         now, actor = await self._ledger.now(), self.service.settings.service
         for log in await self.logs():
             period = log.partition("/")[2]
-            [(size, book), (_, requests)] = await self.service.read(
-                self._books.of(log), self._requests.of(_appraisal(period))
+            [(size, book), (_, requests), (_, published)] = await self.service.read(
+                self._books.of(log), self._requests.of(_appraisal(period)), self._published.of(_scoring(period))
             )
+            if published:
+                continue
             due = views.due(book, requests, now)
             if due.step:
                 await self.close_self_assessment(period, actor, _timer(f"{periods.STEP}@{size}"))
             for request, agency in due.requests:
                 command = partial(rules.CloseExplanation, request=request)
                 await self._decide(period, agency, command, actor, _timer(f"request@{request}"), answers=True)
+            for agency, version in due.reopenings:
+                await self._decide(period, agency, rules.CloseReopening, actor, _timer(f"reopening/{agency}@{version}"))
 
     async def logs(self) -> list[str]:
         """The logs of all periods."""
@@ -176,7 +191,7 @@ class Desk:
         [(size, book), (seen, requests)] = await self.service.read(self._books.of(log), self._requests.of(asked))
         book.dossier(agency)
         async with self.service.engine.connect() as connection:
-            entries = await read_entries(connection, "entry", log, 0, size, [rules.stream(agency)])
+            entries = await read_entries(connection, "entry", log, 0, size, [stream(agency)])
         return views.answer(book, agency, requests, views.words(entries), {log: size, asked: seen})
 
     async def document(self, period: str, agency: str, sha256: str) -> views.DocumentLine:
@@ -252,7 +267,7 @@ class Desk:
         return await self.service.decide(
             rules.DECIDER,
             period,
-            rules.stream(agency),
+            stream(agency),
             lambda at: command(**_case(period, agency, at)),
             actor=actor,
             reads=rules.READS,

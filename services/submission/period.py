@@ -14,9 +14,11 @@ from shared.events.submission import (
     Group,
     PeriodOpened,
     PeriodStarted,
+    ReopeningClosed,
     RubricFieldSet,
     RubricSet,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
 from shared.period import Period
@@ -68,10 +70,14 @@ def decide(state: Standing, command: Command) -> Sequence[Event]:
 
 def evolve(state: Standing, event: Event) -> Standing:
     """The standing after one more event of the log, of whichever stream."""
-    if isinstance(event, SelfAssessmentSubmitted):
-        return replace(state, submitted=state.submitted | {event.agency})
-    period = state.period.evolve(event)
-    return state if period is state.period else replace(state, period=period)
+    match event:
+        case SelfAssessmentSubmitted() | ReopeningClosed(submitted=True):
+            return replace(state, submitted=state.submitted | {event.agency})
+        case SelfAssessmentReopened():
+            return replace(state, submitted=state.submitted - {event.agency})
+        case _:
+            period = state.period.evolve(event)
+            return state if period is state.period else replace(state, period=period)
 
 
 DECIDER: Decider[Standing, Command, Event] = Decider(Standing(), decide, evolve)

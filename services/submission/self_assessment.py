@@ -1,17 +1,25 @@
 """The self-assessment of one agency: declarations, claims, explanations, evidence, the head's approval, submission."""
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
+from services.submission.assessment import (
+    Assessment,
+    Item,
+    Request,
+    Requests,
+    answers_of,
+    digest,
+    evolve,
+    faults,
+    total,
+)
 from services.submission.evidence import MAX_FILES, file_name
 from services.submission.period import STEP
 from shared.decider import Decider, Rejected
-from shared.events import Event, plain
+from shared.events import Event
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
@@ -21,59 +29,18 @@ from shared.events.submission import (
     NotApplicableClaimed,
     NotApplicableReasoned,
     PointsDeclared,
+    ReopeningClosed,
+    ReopeningReasoned,
     SelfAssessmentApproved,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
     SubmittedItem,
 )
-from shared.period import Period
-from shared.rubric import Mode, Rubric, RubricError, declare, self_assessed, self_assessed_total
+from shared.rubric import declare, self_assessed
 
 READS: Final = ("period",)
 """The streams of the same log that a decision reads besides its own."""
 MAX_WORDS: Final = 4000
-FAULTS: Final = {
-    "declaration-missing": "neither data nor a claim of not applicable",
-    "declaration-stale": "another item's data have changed the rule of this one: declare it again",
-    "evidence-or-explanation-missing": "neither evidence nor an explanation",
-}
-
-
-def stream(agency: str) -> str:
-    """The stream of an agency's self-assessment."""
-    return f"self-assessment/{agency}"
-
-
-class Request(NamedTuple):
-    """A request for explanation, known by its position in the appraisal log; `until` is exclusive."""
-
-    agency: str
-    item: str
-    until: datetime
-
-
-Requests = Mapping[int, Request]
-
-
-@dataclass(frozen=True)
-class Item:
-    """What the agency stands by for one item; `evidence` holds SHA-256 of files, `explanations` how many were given."""
-
-    data: str | None = None
-    points: Decimal | None = None
-    not_applicable: bool = False
-    evidence: frozenset[str] = frozenset()
-    explanations: int = 0
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """One agency's self-assessment, in its period; `answered` are the requests that are answered or closed."""
-
-    period: Period = field(default_factory=Period)
-    items: Mapping[str, Item] = field(default_factory=dict)
-    approved: str | None = None
-    submitted: bool = False
-    answered: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,53 +113,31 @@ class Submit(Case):
     digest: str | None = None
 
 
-Command = Declare | ClaimNotApplicable | Explain | RecordEvidence | CloseExplanation | Approve | Submit
+@dataclass(frozen=True, kw_only=True)
+class Reopen(Case):
+    """Reopen the agency's self-assessment until a new last time, with a reason code of its rubric and words."""
+
+    until: datetime
+    reason_code: str
+    reason: str
 
 
-def digest(assessment: Assessment) -> str:
-    """What the head approves: hex SHA-256 of the items as canonical JSON, sorted by code.
-
-    For each item its code, data, points, claim, the hashes of its evidence (sorted) and the number of explanations
-    given, so that a new wording is a new digest though the words themselves can be erased.
-    """
-    items = [
-        {
-            "data": held.data,
-            "evidence": sorted(held.evidence),
-            "explanations": held.explanations,
-            "item": code,
-            "not_applicable": held.not_applicable,
-            "points": None if held.points is None else plain(held.points),
-        }
-        for code, held in sorted(assessment.items.items())
-    ]
-    return hashlib.sha256(json.dumps(items, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+@dataclass(frozen=True, kw_only=True)
+class CloseReopening(Case):
+    """End a reopening whose time is over."""
 
 
-def total(assessment: Assessment, rubric: Rubric) -> Decimal:
-    """The self-assessed total of what is declared so far; claims of not applicable count nothing."""
-    points = {code: held.points for code, held in assessment.items.items() if held.points is not None}
-    return self_assessed_total(rubric, points)
-
-
-def faults(assessment: Assessment, rubric: Rubric) -> Iterator[dict[str, str]]:
-    """Why the self-assessment cannot be submitted yet: `item`, `code` and `detail` of each fault, in rubric order.
-
-    A claim of not applicable carries its own reason and needs no evidence.
-    """
-    answers = _answers(assessment)
-    for leaf in rubric.leaves.values():
-        held = assessment.items.get(leaf.code, Item())
-        if leaf.mode is not Mode.SELF_ASSESSED or held.not_applicable:
-            continue
-        codes = []
-        if held.data is None:
-            codes.append("declaration-missing")
-        elif not _follows(rubric, leaf.code, held, answers):
-            codes.append("declaration-stale")
-        if not held.evidence and not held.explanations:
-            codes.append("evidence-or-explanation-missing")
-        yield from ({"item": leaf.code, "code": code, "detail": FAULTS[code]} for code in codes)
+Command = (
+    Declare
+    | ClaimNotApplicable
+    | Explain
+    | RecordEvidence
+    | CloseExplanation
+    | Approve
+    | Submit
+    | Reopen
+    | CloseReopening
+)
 
 
 def decide(state: Assessment, command: Command) -> Sequence[Event]:
@@ -213,38 +158,13 @@ def decide(state: Assessment, command: Command) -> Sequence[Event]:
             return _approve(state, command)
         case Submit():
             return _submit(state, command)
-
-
-def evolve(state: Assessment, event: Event) -> Assessment:
-    """The self-assessment after one more event of its stream or of the period's."""
-    match event:
-        case PointsDeclared(item=item):
-            return _with(state, item, data=event.data, points=event.points, not_applicable=False)
-        case NotApplicableClaimed():
-            return _with(state, event.item, data=None, points=None, not_applicable=True)
-        case EvidenceUploaded():
-            items = {code: state.items.get(code, Item()) for code in event.items}
-            more = {code: replace(held, evidence=held.evidence | {event.sha256}) for code, held in items.items()}
-            return replace(state, items={**state.items, **more})
-        case ExplanationGiven(request=None):
-            return _with(state, event.item, explanations=state.items.get(event.item, Item()).explanations + 1)
-        case ExplanationGiven(request=int(request)) | ExplanationClosed(request=request):
-            return replace(state, answered=state.answered | {request})
-        case SelfAssessmentApproved():
-            return replace(state, approved=event.digest)
-        case SelfAssessmentSubmitted():
-            return replace(state, submitted=True)
-        case _:
-            period = state.period.evolve(event)
-            return state if period is state.period else replace(state, period=period)
+        case Reopen():
+            return _reopen(state, command)
+        case CloseReopening():
+            return _close_reopening(state, command)
 
 
 DECIDER: Decider[Assessment, Command, Event] = Decider(Assessment(), decide, evolve)
-
-
-def _with(state: Assessment, code: str, **changes: object) -> Assessment:
-    held = replace(state.items.get(code, Item()), **changes)  # type: ignore[arg-type] # the callers above name its fields
-    return replace(state, items={**state.items, code: held})
 
 
 def _require_period(state: Assessment, command: Case) -> None:
@@ -260,21 +180,16 @@ def _require_open(state: Assessment, command: Case) -> None:
     """Refuse a change of the self-assessment once it is submitted or its step has ended."""
     if state.submitted:
         raise Rejected("already-submitted", "the self-assessment is submitted")
-    last = state.period.last_time(STEP)
-    if state.period.closed is not None or (last is not None and command.time >= last):
+    if not _open_at(state, command.time):
         raise Rejected("step-closed", "the step of self-assessment has ended")
 
 
-def _answers(state: Assessment) -> dict[str, str]:
-    return {code: held.data for code, held in state.items.items() if held.data is not None}
-
-
-def _follows(rubric: Rubric, code: str, held: Item, answers: Mapping[str, str]) -> bool:
-    """Whether data and points of the item are still what its rule gives under the other items' answers."""
-    try:
-        return declare(rubric, code, held.data or "", answers) == (held.data, held.points)
-    except RubricError:
-        return False  # the rule that holds now does not read these data
+def _open_at(state: Assessment, time: datetime) -> bool:
+    """Whether the agency's step is open: until the period's last time, or for a reopened agency until its own."""
+    if state.reopened is not None:
+        return time < state.reopened.until
+    last = state.period.last_time(STEP)
+    return state.period.closed is None and (last is None or time < last)
 
 
 def _words(text: str, place: str) -> str:
@@ -290,7 +205,7 @@ def _words(text: str, place: str) -> str:
 def _declare(state: Assessment, command: Declare) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
     _require_open(state, command)
-    data, points = declare(rubric, command.item, command.data, _answers(state))
+    data, points = declare(rubric, command.item, command.data, answers_of(state))
     return [PointsDeclared(agency=command.agency, item=command.item, data=data, points=points)]
 
 
@@ -398,3 +313,28 @@ def _submit(state: Assessment, command: Submit) -> list[Event]:
     )
     summed = total(state, rubric)
     return [SelfAssessmentSubmitted(agency=command.agency, digest=standing, items=items, total=summed)]
+
+
+def _reopen(state: Assessment, command: Reopen) -> list[Event]:
+    """A late reopening; an agency that has not submitted and still may needs none."""
+    reason = _words(command.reason, "reason")
+    known = [each.id for each in state.period.rubric_of(command.agency).reasons]
+    if command.reason_code not in known:
+        raise Rejected("reason-code-unknown", f"the rubric's reason codes are {', '.join(known)}", "reason_code")
+    if command.until <= command.time:
+        raise Rejected("until-passed", "the new last time must lie ahead", "until")
+    if state.reopened is None and not state.submitted and _open_at(state, command.time):
+        raise Rejected("step-still-open", "the agency has not submitted and still may", "agency")
+    return [
+        SelfAssessmentReopened(agency=command.agency, until=command.until, reason_code=command.reason_code),
+        ReopeningReasoned(agency=command.agency, of=command.position, reason=reason),
+    ]
+
+
+def _close_reopening(state: Assessment, command: CloseReopening) -> list[Event]:
+    reopened = state.reopened
+    if reopened is None or reopened.closed or state.submitted:
+        return []  # nothing is open any more: a submission ends a reopening too
+    if command.time < reopened.until:
+        raise Rejected("step-still-open", "the agency may submit until the new last time", "agency")
+    return [ReopeningClosed(agency=command.agency, submitted=reopened.submitted == digest(state))]

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from services.submission import assessment as rules
 from services.submission import period as periods
-from services.submission import self_assessment as rules
-from services.submission.self_assessment import Assessment, Item, Requests
+from services.submission.assessment import Assessment, Item, Requests
 from shared.events import Entry, Instant, Points
 from shared.events.appraisal import ExplanationRequested
 from shared.events.submission import (
@@ -20,6 +20,8 @@ from shared.events.submission import (
     NotApplicableClaimed,
     NotApplicableReasoned,
     PointsDeclared,
+    ReopeningClosed,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
 from shared.period import Period
@@ -41,7 +43,8 @@ class Dossier:
     """One agency's stream: its self-assessment, and the positions of what it rests on.
 
     `declared`: of each item's latest declaration or claim; `explained`: of its latest explanation; `answers`: of the
-    answer to each request. `submitted` is the time of the submission.
+    answer to each request. `submitted` is the time of the submission that stands, `stood` of the one before a
+    reopening.
     """
 
     assessment: Assessment = field(default_factory=Assessment)
@@ -51,6 +54,7 @@ class Dossier:
     answers: Mapping[int, int] = field(default_factory=dict)
     documents: tuple[Document, ...] = ()
     submitted: datetime | None = None
+    stood: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ def _filed(dossier: Dossier, entry: Entry) -> Dossier:
             return replace(dossier, documents=(*dossier.documents, document))
         case SelfAssessmentSubmitted():
             return replace(dossier, submitted=entry.time)
+        case SelfAssessmentReopened():
+            return replace(dossier, stood=dossier.submitted or dossier.stood, submitted=None)
+        case ReopeningClosed():
+            return replace(dossier, submitted=dossier.stood if event.submitted else None)
         case _:
             return dossier
 
@@ -131,10 +139,12 @@ def words(entries: Iterable[Entry]) -> dict[int, str]:
 
 
 class Due(NamedTuple):
-    """What the clock closes now: the step of self-assessment, and requests (position, agency) without an answer."""
+    """What the clock closes now: the step of self-assessment, requests (position, agency) without an answer, and the
+    reopenings (agency, version of its stream) whose time has ended."""
 
     step: bool
     requests: tuple[tuple[int, str], ...]
+    reopenings: tuple[tuple[str, int], ...] = ()
 
 
 def due(book: Book, requests: Requests, now: datetime) -> Due:
@@ -148,7 +158,24 @@ def due(book: Book, requests: Requests, now: datetime) -> Due:
         if now >= request.until and request.agency in period.agencies
     ]
     open_ = [each for each in late if each[0] not in book.dossier(each[1]).assessment.answered]
-    return Due(over, tuple(open_))
+    reopened = [
+        (agency, dossier.version)
+        for agency, dossier in sorted(book.dossiers.items())
+        if (until := reopened_until(dossier.assessment)) is not None and now >= until
+    ]
+    return Due(over, tuple(open_), tuple(reopened))
+
+
+def reopened_until(assessment: Assessment) -> datetime | None:
+    """Until when a self-assessment is reopened; None where it is not, or no longer."""
+    reopened = assessment.reopened
+    return None if reopened is None or reopened.closed or assessment.submitted else reopened.until
+
+
+def reopened(book: Book) -> dict[str, datetime]:
+    """The agencies whose self-assessment is reopened, each with its new last time."""
+    found = {agency: reopened_until(dossier.assessment) for agency, dossier in sorted(book.dossiers.items())}
+    return {agency: until for agency, until in found.items() if until is not None}
 
 
 class Head(BaseModel):
@@ -196,7 +223,8 @@ class RequestLine(BaseModel):
 
 
 class SelfAssessmentAnswer(BaseModel):
-    """An agency's self-assessment. `digest` is what its head approves; `faults` what a submission still lacks."""
+    """An agency's self-assessment. `digest` is what its head approves; `faults` what a submission still lacks;
+    `reopened` until when an officer has reopened it."""
 
     period: str
     agency: str
@@ -207,6 +235,7 @@ class SelfAssessmentAnswer(BaseModel):
     digest: str
     approved: bool
     submitted: Instant | None
+    reopened: Instant | None
     total: Points
     items: list[ItemLine]
     evidence: list[DocumentLine]
@@ -233,6 +262,7 @@ def answer(
         digest=digest,
         approved=assessment.approved == digest,
         submitted=dossier.submitted,
+        reopened=reopened_until(assessment),
         total=rules.total(assessment, rubric),
         items=[_line(dossier, leaf, texts) for leaf in rubric.leaves.values() if leaf.mode is Mode.SELF_ASSESSED],
         evidence=[

@@ -213,6 +213,36 @@ class SelfAssessmentClosed(Event):
     not_submitted: tuple[Id, ...]
 
 
+class SelfAssessmentReopened(Event):
+    """An officer reopened one agency's self-assessment until a new last time (exclusive); what was submitted no longer
+    counts as submitted. `reason_code` is one of its rubric."""
+
+    type: ClassVar[str] = "submission.self-assessment-reopened.v1"
+    agency: Id
+    until: Instant
+    reason_code: Code
+
+
+class ReopeningReasoned(Event):
+    """The words of a reopening; `of` is the reopening's position."""
+
+    type: ClassVar[str] = "submission.reopening-reasoned.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    agency: Id
+    of: int
+    reason: Text
+
+
+class ReopeningClosed(Event):
+    """The new last time of a reopened self-assessment passed without a submission. `submitted`: whether one stands all
+    the same, because nothing was changed since the submission before the reopening."""
+
+    type: ClassVar[str] = "submission.reopening-closed.v1"
+    agency: Id
+    submitted: bool
+
+
 EVENTS: tuple[type[Event], ...] = (
     PeriodOpened,
     RubricFieldSet,
@@ -230,4 +260,7 @@ EVENTS: tuple[type[Event], ...] = (
     SelfAssessmentApproved,
     SelfAssessmentSubmitted,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
+    ReopeningReasoned,
+    ReopeningClosed,
 )

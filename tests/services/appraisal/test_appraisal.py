@@ -288,6 +288,20 @@ def test_an_assignment_taken_away_no_longer_counts() -> None:
     assert refused(recognise("1.1"), (*GIVEN, none)).code == "field-not-assigned"
 
 
+def test_a_later_submission_opens_the_agency_again_and_an_earlier_one_does_not() -> None:
+    closed = (*GIVEN, AgencyAppraised(agency="agency-01"))
+    again = AgencyOpened(agency="agency-01", submitted=True, of=90)
+    assert when(Open("agency-01", True, 90), closed) == [again]
+    assert when(Open("agency-01", True, 40), closed) == []
+    assert fold(DECIDER, closed).closed
+    assert not fold(DECIDER, (*closed, again)).closed
+
+
+def test_a_reopened_self_assessment_holds_the_closing_up() -> None:
+    error = refused(Close(replace(case(), reopened=True))).errors[0]
+    assert (error["item"], error["code"]) == ("self-assessment", "reopening-open")
+
+
 OTHER = "b" * 32
 BOTH: tuple[Event, ...] = (
     *GIVEN,

@@ -33,6 +33,7 @@ from shared.events.scoring import (
     ResultConsolidated,
     ScoringStarted,
 )
+from shared.events.submission import ReopeningClosed, SelfAssessmentReopened
 from tests.services.scoring.samples import (
     APPRAISAL,
     APPROVER,
@@ -296,3 +297,12 @@ def test_history_folds_whatever_the_rules_say_now() -> None:
     assert isinstance(state, Index)
     assert state.published is not None
     assert (state.consolidated, state.approved) == (CONSOLIDATED, APPROVED)
+
+
+def test_a_reopened_self_assessment_holds_up_until_it_is_submitted_or_closed() -> None:
+    story = whole_story()
+    reopened = SelfAssessmentReopened(agency="a-01", until=story.now, reason_code="as-declared")
+    story.tell(SUBMISSION, reopened, stream="self-assessment/a-01")
+    assert codes(obstacles(situation(story))) == {"reopening-open", "finalising-outdated"}
+    story.tell(SUBMISSION, ReopeningClosed(agency="a-01", submitted=True), stream="self-assessment/a-01")
+    assert codes(obstacles(situation(story))) == {"finalising-outdated"}

@@ -12,9 +12,11 @@ from shared.events.submission import (
     AgenciesAdded,
     PeriodOpened,
     PeriodStarted,
+    ReopeningClosed,
     RubricFieldSet,
     RubricSet,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
 from shared.rubric import load_rubric
@@ -116,3 +118,19 @@ def test_a_period_that_was_never_opened_cannot_be_closed() -> None:
     with pytest.raises(Rejected) as refused:
         DECIDER.decide(Standing(), CloseSelfAssessment(LAST))
     assert refused.value.code == "period-unknown"
+
+
+def test_a_reopened_agency_has_not_submitted_until_it_does_so_again() -> None:
+    reopened = SelfAssessmentReopened(agency="a-01", until=LAST, reason_code="as-declared")
+    state = fold(DECIDER, [*opened(), submitted("a-01"), submitted("a-02"), reopened])
+    assert state.submitted == {"a-02"}
+    assert fold(DECIDER, [*opened(), submitted("a-01"), reopened, submitted("a-01")]).submitted == {"a-01"}
+
+
+@pytest.mark.parametrize(("stands", "submitted_then"), [(True, {"a-01"}), (False, set[str]())])
+def test_the_end_of_a_reopening_says_whether_the_earlier_submission_stands(
+    stands: bool, submitted_then: set[str]
+) -> None:
+    reopened = SelfAssessmentReopened(agency="a-01", until=LAST, reason_code="as-declared")
+    ended = ReopeningClosed(agency="a-01", submitted=stands)
+    assert fold(DECIDER, [*opened(), submitted("a-01"), reopened, ended]).submitted == submitted_then

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from services.submission import period as periods
-from services.submission.self_assessment import Request
-from services.submission.views import Book, Due, answer, due, fold, fold_requests, words
+from services.submission.assessment import Request
+from services.submission.views import Book, Due, answer, due, fold, fold_requests, reopened, words
 from shared.decider import Rejected
 from shared.events import Entry, Event, canonical, encode, instant, type_tag
 from shared.events.appraisal import AppraisalStarted, ExplanationRequested
@@ -22,7 +22,9 @@ from shared.events.submission import (
     NotApplicableClaimed,
     NotApplicableReasoned,
     PointsDeclared,
+    ReopeningClosed,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
 from tests.services.submission.samples import EARLY, LAST, opening
@@ -140,6 +142,23 @@ def test_a_request_is_due_when_its_time_has_ended_without_an_answer() -> None:
     read, _ = book(ExplanationGiven(agency="a-01", item="2.1", request=3))
     assert due(read, requests, UNTIL - timedelta(seconds=1)).requests == ()
     assert due(read, requests, UNTIL).requests == ((5, "a-01"),)
+
+
+def test_a_reopening_is_due_at_its_own_last_time_and_shown_until_then() -> None:
+    until = LAST + timedelta(days=5)
+    submitted = SelfAssessmentSubmitted(agency="a-01", digest="0" * 64, items=(), total=Decimal(0))
+    reopening = SelfAssessmentReopened(agency="a-01", until=until, reason_code="as-declared")
+    read, _ = book(submitted, reopening)
+    shown = answer(read, "a-01", {}, {}, {})
+    assert (shown.submitted, shown.reopened, reopened(read)) == (None, until, {"a-01": until})
+    assert due(read, {}, until - timedelta(microseconds=1)).reopenings == ()
+    assert due(read, {}, until).reopenings == (("a-01", 2),)
+    for last, stands in ((submitted, EARLY), (ReopeningClosed(agency="a-01", submitted=True), EARLY),
+                         (ReopeningClosed(agency="a-01", submitted=False), None)):  # fmt: skip
+        ended, _ = book(submitted, reopening, last)
+        assert due(ended, {}, until).reopenings == ()
+        assert answer(ended, "a-01", {}, {}, {}).submitted == stands
+        assert reopened(ended) == {}
 
 
 def test_the_time_of_the_submission_is_shown() -> None:
