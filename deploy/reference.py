@@ -49,6 +49,11 @@ LISTED: Final[Mapping[str, Code]] = {
     "appraisal-not-final": Code(
         "The period's appraisal is not finalised", "Chưa chốt kết quả thẩm định của kỳ", _OBSTACLES
     ),
+    "council-decision-missing": Code(
+        "The council has not accepted the result as it stands",
+        "Hội đồng chưa thông qua kết quả hiện tại",
+        "`period-open`",
+    ),
     "council-missing": Code(
         "No Appraisal Council is seated", "Chưa lập Hội đồng thẩm định", f"{_OBSTACLES}, `period-open`"
     ),
@@ -106,6 +111,9 @@ LISTED: Final[Mapping[str, Code]] = {
         "A period file has another form, or names a rubric that is not there",
         "Tệp kỳ đánh giá sai quy cách, hoặc nêu bộ tiêu chí không có",
         "`parindex period open`",
+    ),
+    "proposal-open": Code(
+        "The proposal is not decided", "Đề nghị chưa được quyết định", "errors of `session-incomplete`"
     ),
     "reopening-open": Code(
         "The agency's self-assessment is reopened and may still change",

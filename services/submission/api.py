@@ -175,7 +175,7 @@ class RenamingBody(ChangeBody):
     name: Label
 
 
-class WithdrawalBody(ChangeBody):
+class LeavingBody(ChangeBody):
     """The end of an agency's part; `successor` is the one that follows upon it."""
 
     successor: Id | None = None
@@ -296,7 +296,7 @@ def _agencies(routes: APIRouter, desk_: Desk) -> None:
         return accepted(await desk_.change_agencies(period, change, caller.actor, terms))
 
     @routes.post("/periods/{period}/agencies/{agency}/withdrawal", tags=["periods"], responses=_ACCEPTED)
-    async def withdraw(period: Id, agency: Id, body: WithdrawalBody, caller: Officer, terms: CommandTerms) -> Response:
+    async def withdraw(period: Id, agency: Id, body: LeavingBody, caller: Officer, terms: CommandTerms) -> Response:
         """End an agency's part in the period, by a decision: its card is kept and not ranked."""
         change = partial(periods.WithdrawAgency, agency, body.decision, body.dated, successor=body.successor)
         return accepted(await desk_.change_agencies(period, change, caller.actor, terms))
