@@ -112,6 +112,8 @@ class StudyBody(Body):
 class InvitationsAccepted(AcceptedBody):
     """The answer to an issue: its tokens, once. A repeat of the request shows none: they are stored nowhere."""
 
+    agency: Id
+    form: Id
     tokens: list[str]
 
 
@@ -193,6 +195,8 @@ def _invitations(desk: Desk, routes: APIRouter) -> None:
             entry=result.entry_id,
             version=result.version,
             repeated=result.repeated,
+            agency=body.agency,
+            form=body.form,
             tokens=tokens,
         )
         return JSONResponse(shown.model_dump(), 201 if tokens else 200, {"ETag": etag(result.version)})
