@@ -1,4 +1,4 @@
-"""`parindex rubric | period | assess | appraise | survey`: what people do, over HTTP with their own token."""
+"""`parindex rubric | period | assess | appraise`: what people do, over HTTP with their own token."""
 
 import asyncio
 import json
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +24,6 @@ period = typer.Typer(
 )
 assess = typer.Typer(help="An agency's self-assessment.", no_args_is_help=True)
 appraise = typer.Typer(help="Appraisal and council.", no_args_is_help=True)
-survey = typer.Typer(help="The sociological survey.", no_args_is_help=True)
 
 Home = Annotated[Path, typer.Option("--home", envvar="PARINDEX_HOME", help="Folder of the local stack.")]
 Token = Annotated[str, typer.Option("--token", envvar="PARINDEX_TOKEN", help="Bearer token; see `parindex token`.")]
@@ -63,7 +61,8 @@ def told(answer: Any) -> None:
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file in UTF-8. Raises Fault."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -73,8 +72,8 @@ def _text(path: Path) -> str:
 def read_opening(path: Path) -> PeriodOpening:
     """A period's file with the rubric files that it names; Fault with the place of what is wrong."""
     try:
-        read = load_period(_text(path))
-        rubrics = {group.rubric: load_rubric(_text(path.parent / group.rubric)) for group in read.groups}
+        read = load_period(text_of(path))
+        rubrics = {group.rubric: load_rubric(text_of(path.parent / group.rubric)) for group in read.groups}
         return opening(read, rubrics)
     except RubricError as error:
         raise _wrong(path, error) from None
@@ -89,7 +88,7 @@ def _wrong(path: Path, error: RubricError) -> Fault:
 def rubric_check(file: Path) -> None:
     """Name each fault of a rubric file with its place: errors (cannot be computed) and warnings."""
     try:
-        findings = check(load_rubric(_text(file)))
+        findings = check(load_rubric(text_of(file)))
     except RubricError as error:
         raise _wrong(file, error) from None
     table = Table("", "nơi / place", "nội dung / finding", title=str(file))
@@ -294,46 +293,6 @@ def appraise_adjust(
 def appraise_close(agency: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Close an agency's appraisal (role officer)."""
     told(run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/agencies/{agency}/closing")))
-
-
-@survey.command("open")
-def survey_open(
-    campaign: str,
-    group: str,
-    opens: Annotated[str, typer.Option(help="First instant, 2024-12-01T00:00+07:00.")],
-    closes: Annotated[str, typer.Option(help="Last instant, exclusive.")],
-    name: Period,
-    token: Token,
-    home: Home = DEFAULT_HOME,
-) -> None:
-    """Open a campaign over the agencies of a group (role survey-officer)."""
-    body = {"campaign": campaign, "group": group, "opens": opens, "closes": closes}
-    told(run(home, token, lambda client: client.post("survey", f"/periods/{name}/campaigns", body)))
-
-
-@survey.command("invite")
-def survey_invite(
-    campaign: str, agency: str, form: str, count: int, name: Period, token: Token, home: Home = DEFAULT_HOME
-) -> None:
-    """Issue ballot tokens; they are printed once and stored nowhere (role survey-officer)."""
-    body = {"agency": agency, "form": form, "count": count}
-    path = f"/periods/{name}/campaigns/{campaign}/invitations"
-    for token_ in run(home, token, lambda client: client.post("survey", path, body))["tokens"]:
-        typer.echo(token_)
-
-
-@survey.command("complete")
-def survey_complete(campaign: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
-    """Complete a campaign after its end (role survey-officer)."""
-    path = f"/periods/{name}/campaigns/{campaign}/completion"
-    told(run(home, token, lambda client: client.post("survey", path)))
-
-
-@survey.command("import-study")
-def survey_import_study(agency: str, file: Path, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
-    """Enter an existing study for one agency from a YAML file: points by item, document, dated, source."""
-    body = yaml.load(_text(file), yaml.BaseLoader)  # noqa: S506 - the base loader reads text only, no numbers, no objects
-    told(run(home, token, lambda client: client.put("survey", f"/periods/{name}/studies/{agency}", body)))
 
 
 def index_table(rows: list[dict[str, Any]], title: str) -> Table:

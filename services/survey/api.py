@@ -1,6 +1,5 @@
 """The survey's HTTP door: campaigns, invitations, ballots, completion, imported studies."""
 
-from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -8,20 +7,18 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.survey import campaign
-from services.survey.boxes import Boxes, Place, fresh_tokens
+from services.survey import booth, campaign
+from services.survey.boxes import Place, fresh_tokens
 from services.survey.campaign import CompleteCampaign, ImportStudy, IssueInvitations, OpenCampaign
-from services.survey.views import CampaignView, Heads, SurveyView, campaign_view, survey_view
+from services.survey.desk import Desk
+from services.survey.views import CampaignView, SurveyView, campaign_view, survey_view
 from shared.access import Caller, Role, public, require
 from shared.decider import Rejected
 from shared.events import Code, Id, Instant
-from shared.ledger import EVERY, Accepted, Moment, Projection, Seen
-from shared.period import Period, fold_published
-from shared.returns import Returns, fold
+from shared.ledger import Moment
+from shared.period import Period
 from shared.rubric import RubricError, parse_number
-from shared.service import Service
 from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
 
 PROBLEMS: Final = {
@@ -56,7 +53,7 @@ PROBLEMS: Final = {
     "token-unknown": Problem(404, "There is no such invitation", "Không có phiếu mời này"),
     "too-few": Problem(422, "Fewer than five ballots", "Ít hơn năm phiếu"),
 }
-UNTRACED: Final = ("/ballots",)
+UNTRACED: Final = ("/ballots", booth.ROUTE)
 """Routes whose requests leave no span."""
 
 READERS: Final = (
@@ -116,6 +113,8 @@ class StudyBody(Body):
 class InvitationsAccepted(AcceptedBody):
     """The answer to an issue: its tokens, once. A repeat of the request shows none: they are stored nowhere."""
 
+    agency: Id
+    form: Id
     tokens: list[str]
 
 
@@ -123,56 +122,6 @@ class BallotCast(BaseModel):
     """The ballot counts."""
 
     cast: bool
-
-
-class Desk:
-    """What the routes share: the service, its ballot boxes and projections."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.returns = Projection(Returns(), fold, "entry")
-        self.published = Projection(False, fold_published, "followed")
-        self.boxes = Boxes(service.ledger, self.returns, service.settings.box_interval)
-
-    def scoring(self, period: str) -> Seen:
-        """The period's scoring log, as decisions read it."""
-        return self.published.of(f"scoring/{period}")
-
-    def sees(self, period: str) -> tuple[Seen, ...]:
-        """The followed logs that most decisions rest on."""
-        return self.service.periods.of(f"submission/{period}"), self.scoring(period)
-
-    async def read(self, period: str) -> tuple[Period, Returns, Heads]:
-        """The period and its survey at one moment; Rejected `period-unknown`."""
-        logs = (f"submission/{period}", f"survey/{period}")
-        (filed, known), (size, returns) = await self.service.read(
-            self.service.periods.of(logs[0]), self.returns.of(logs[1])
-        )
-        known.the_opened()
-        return known, returns, {logs[0]: {"size": filed}, logs[1]: {"size": size}}
-
-    async def decide(
-        self,
-        period: str,
-        stream: str,
-        command: Callable[[Moment], campaign.Command],
-        caller: Caller,
-        on: Terms,
-        sees: tuple[Seen, ...],
-        within: Callable[[AsyncConnection], Awaitable[None]] | None = None,
-    ) -> Accepted:
-        """Run a command on the period's survey; Rejected `period-unknown`."""
-        return await self.service.decide(
-            campaign.DECIDER,
-            period,
-            stream,
-            command,
-            actor=caller.actor,
-            reads=(EVERY,),
-            sees=sees,
-            within=within,
-            **on,
-        )
 
 
 def router(desk: Desk) -> APIRouter:
@@ -183,6 +132,7 @@ def router(desk: Desk) -> APIRouter:
     _ballots(desk, routes)
     _studies(desk, routes)
     _reads(desk, routes)
+    routes.include_router(booth.router(desk, PROBLEMS))
     return routes
 
 
@@ -246,6 +196,8 @@ def _invitations(desk: Desk, routes: APIRouter) -> None:
             entry=result.entry_id,
             version=result.version,
             repeated=result.repeated,
+            agency=body.agency,
+            form=body.form,
             tokens=tokens,
         )
         return JSONResponse(shown.model_dump(), 201 if tokens else 200, {"ETag": etag(result.version)})

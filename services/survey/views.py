@@ -9,6 +9,7 @@ from shared.events import Id, Instant, Points
 from shared.period import Period
 from shared.returns import Returns
 from shared.rubric import Form, FormTally
+from shared.rubric.model import RespondentGroup
 from shared.rubric.survey import FEWEST
 
 Heads = dict[str, dict[str, int]]
@@ -44,6 +45,7 @@ class CampaignView(BaseModel):
     opens: Instant
     closes: Instant
     completed: bool
+    respondents: list[RespondentGroup]
     forms: list[Form]
     agencies: list[AgencyReturns]
     heads: Heads
@@ -77,13 +79,14 @@ def campaign_view(name: str, period: Period, returns: Returns, heads: Heads) -> 
     campaign = returns.campaigns.get(name)
     if campaign is None:
         raise Rejected("campaign-unknown", f"there is no campaign {name}", "campaign")
-    opened = campaign.opened
+    opened, groups = campaign.opened, {form.group for form in campaign.forms.values()}
     return CampaignView(
         campaign=name,
         group=opened.group,
         opens=opened.opens,
         closes=opened.closes,
         completed=campaign.completed,
+        respondents=[group for group in period.rubrics[opened.group].respondents if group.id in groups],
         forms=list(campaign.forms.values()),
         agencies=[_agency(period, returns, agency, tuple(campaign.forms)) for agency in opened.agencies],
         heads=heads,

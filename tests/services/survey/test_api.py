@@ -6,7 +6,6 @@ from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -23,47 +22,10 @@ from shared.events.survey import FormCompleted, ResponsesRecorded, SurveyComplet
 from shared.ledger import Moment
 from shared.rubric import FormTally
 from tests.services.survey.conftest import Survey
-from tests.services.survey.samples import BALLOTED, CLOSES, DURING, FORM, OPENS, OTHER_FORM, PERIOD, SCORING, entries
+from tests.services.survey.samples import BALLOTED, CLOSES, DURING, FORM, OTHER_FORM, PERIOD, SCORING, entries
+from tests.services.survey.steps import BASE, CAMPAIGN, cast, cast_all, invited, opened, tokens
 
-BASE = f"/periods/{PERIOD}"
-CAMPAIGN = {
-    "campaign": "autumn",
-    "group": "central",
-    "opens": OPENS.isoformat(),
-    "closes": CLOSES.isoformat(),
-}
 STUDY = {"points": {"1.2": "7,31"}, "document": "12/BC", "dated": "2024-10-02", "source": "Viện Nghiên cứu"}
-
-
-async def opened(survey: Survey, **changed: str) -> None:
-    answer = await survey.client.post(
-        f"{BASE}/campaigns", json=CAMPAIGN | changed, headers=survey.bearer(Role.SURVEY_OFFICER)
-    )
-    assert answer.status_code == 201, answer.text
-
-
-async def invited(survey: Survey, count: int, form: str = FORM.id, agency: str = "a-01", **headers: str) -> Any:
-    answer = await survey.client.post(
-        f"{BASE}/campaigns/autumn/invitations",
-        json={"agency": agency, "form": form, "count": count},
-        headers=survey.bearer(Role.SURVEY_OFFICER) | headers,
-    )
-    assert answer.status_code in (200, 201), answer.text
-    return answer.json()
-
-
-async def tokens(survey: Survey, count: int, form: str = FORM.id, agency: str = "a-01") -> list[str]:
-    found: list[str] = (await invited(survey, count, form, agency))["tokens"]
-    return found
-
-
-async def cast(survey: Survey, token: str, **answers: str | None) -> httpx.Response:
-    return await survey.client.post("/ballots", json={"token": token, "answers": answers})
-
-
-async def cast_all(survey: Survey, found: list[str], **answers: str | None) -> None:
-    for answer in await asyncio.gather(*(cast(survey, token, **answers) for token in found)):
-        assert answer.status_code == 201, answer.text
 
 
 async def completed(survey: Survey) -> httpx.Response:
