@@ -25,6 +25,7 @@ from shared.events.appraisal import (
 )
 from shared.events.submission import (
     AgenciesAdded,
+    EvidenceUploaded,
     ExplanationClosed,
     ExplanationGiven,
     NotApplicableClaimed,
@@ -33,6 +34,7 @@ from shared.events.submission import (
     PointsDeclared,
     RubricFieldSet,
     RubricSet,
+    SelfAssessmentApproved,
     SelfAssessmentClosed,
     SelfAssessmentSubmitted,
 )
@@ -75,7 +77,8 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
 """The types, by service, that can move a score: after a finalising, one of them needs a new finalising."""
 
 READ: Final[Mapping[str, frozenset[str]]] = {
-    "submission": RELEVANT["submission"] | _tags(RubricFieldSet, ExplanationGiven, ExplanationClosed),
+    "submission": RELEVANT["submission"]
+    | _tags(RubricFieldSet, EvidenceUploaded, ExplanationGiven, ExplanationClosed, SelfAssessmentApproved),
     "appraisal": RELEVANT["appraisal"]
     | _tags(
         AppraiserAssigned,
@@ -107,6 +110,7 @@ class Settled(NamedTuple):
     data: str | None
     points: Decimal | None
     not_applicable: bool
+    reason_code: str
 
 
 class Request(NamedTuple):
@@ -125,14 +129,29 @@ class Finalised(NamedTuple):
 
 @dataclass
 class Assessed:
-    """One agency's declarations. `answered`: the requests, by position in the appraisal log, answered or closed."""
+    """One agency's declarations. `answered`: the requests, by position in the appraisal log, answered or closed;
+    `lapsed`: those of them that closed without an answer. `proved`: the items with evidence or an explanation.
+    `approved`: the head has approved what stands."""
 
     items: dict[str, Declared] = field(default_factory=dict)
     submitted: int | None = None
     answered: set[int] = field(default_factory=set)
+    lapsed: set[int] = field(default_factory=set)
+    proved: set[str] = field(default_factory=set)
+    approved: bool = False
 
     def copy(self) -> "Assessed":
-        return Assessed(dict(self.items), self.submitted, set(self.answered))
+        sets = (self.answered.copy(), self.lapsed.copy(), self.proved.copy())
+        return Assessed(self.items.copy(), self.submitted, *sets, self.approved)
+
+    def declare(self, item: str, declared: Declared) -> None:
+        """Take a declaration; what the head approved before no longer stands, here and below."""
+        self.items[item], self.approved = declared, False
+
+    def prove(self, *items: str) -> None:
+        """Take evidence or an explanation."""
+        self.proved.update(items)
+        self.approved = False
 
 
 @dataclass(frozen=True)
@@ -150,14 +169,22 @@ class SubmissionState:
                 continue
             match event := _said(entry):
                 case PointsDeclared():
-                    drafts.of(event.agency).items[event.item] = Declared(entry.position, event.data, event.points)
+                    drafts.of(event.agency).declare(event.item, Declared(entry.position, event.data, event.points))
                 case NotApplicableClaimed():
-                    drafts.of(event.agency).items[event.item] = Declared(entry.position, None, None, claimed=True)
+                    drafts.of(event.agency).declare(event.item, Declared(entry.position, None, None, claimed=True))
+                case EvidenceUploaded():
+                    drafts.of(event.agency).prove(*event.items)
+                case ExplanationGiven(request=None):
+                    drafts.of(event.agency).prove(event.item)
+                case ExplanationGiven(request=int(request)):
+                    drafts.of(event.agency).answered.add(request)
+                case ExplanationClosed(request=request):
+                    drafts.of(event.agency).answered.add(request)
+                    drafts.of(event.agency).lapsed.add(request)
+                case SelfAssessmentApproved():
+                    drafts.of(event.agency).approved = True
                 case SelfAssessmentSubmitted():
                     drafts.of(event.agency).submitted = entry.position
-                case ExplanationGiven() | ExplanationClosed():
-                    if event.request is not None:
-                        drafts.of(event.agency).answered.add(event.request)
                 case _:
                     period = period.evolve(event)
         return SubmissionState(period, drafts.all)
@@ -202,7 +229,7 @@ class AppraisalState:
             match event := _said(entry):
                 case ItemAppraised() | CouncilAdjusted():
                     draft = drafts.of(event.agency)
-                    settled = Settled(entry.position, event.data, event.points, event.not_applicable)
+                    settled = Settled(entry.position, event.data, event.points, event.not_applicable, event.reason_code)
                     by = draft.council if isinstance(event, CouncilAdjusted) else draft.appraised
                     by[event.item] = settled
                 case ExplanationRequested():
