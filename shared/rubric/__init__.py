@@ -47,6 +47,7 @@ from shared.rubric.values import (
     RubricError,
     canonical_number,
     parse_number,
+    vietnamese,
 )
 
 __all__ = [
@@ -108,4 +109,5 @@ __all__ = [
     "self_assessed_total",
     "split",
     "survey_points",
+    "vietnamese",
 ]

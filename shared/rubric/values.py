@@ -124,6 +124,18 @@ def canonical_number(value: Decimal) -> str:
     return text + "0" if _AMBIGUOUS.fullmatch(text) else text
 
 
+def vietnamese(value: Decimal, *, grouped: bool = True) -> str:
+    """The number as people here read it, all its written digits kept: `36.525,5`, `-0,50`, `90,05`.
+
+    With `grouped` false it has no group marks (`36525,5`), which `parse_number` and every spreadsheet read in one way.
+    """
+    whole, point, rest = decimal_text(value).partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    if grouped:
+        digits = f"{int(digits):,}".replace(",", ".")
+    return sign + digits + (f",{rest}" if point else "")
+
+
 class RoundingMode(StrEnum):
     """What happens to the rest: half away from zero, half to the even digit, or cut towards zero."""
 
