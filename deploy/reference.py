@@ -49,6 +49,9 @@ LISTED: Final[Mapping[str, Code]] = {
     "appraisal-not-final": Code(
         "The period's appraisal is not finalised", "Chưa chốt kết quả thẩm định của kỳ", _OBSTACLES
     ),
+    "appraiser-missing": Code(
+        "No appraiser is assigned to the field", "Chưa phân công người thẩm định lĩnh vực", "`parindex period progress`"
+    ),
     "council-decision-missing": Code(
         "The council has not accepted the result as it stands",
         "Hội đồng chưa thông qua kết quả hiện tại",
