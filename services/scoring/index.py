@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
+from services.scoring.filed import Assessed
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.replay import Result
 from services.scoring.scorecard import SCORED, Finalised, Judged, States, open_requests
