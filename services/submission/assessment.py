@@ -20,6 +20,7 @@ from shared.events.submission import (
     SelfAssessmentApproved,
     SelfAssessmentReopened,
     SelfAssessmentSubmitted,
+    Source,
 )
 from shared.period import Period
 from shared.rubric import Mode, Rubric, RubricError, declare, self_assessed_total
@@ -47,11 +48,29 @@ class Request(NamedTuple):
 Requests = Mapping[int, Request]
 
 
+class File(NamedTuple):
+    """A file that is kept already; `name` is absent once erased."""
+
+    sha256: str
+    size: int
+    media_type: str
+    name: str | None
+
+
+class Taken(NamedTuple):
+    """A draft: what the agency declared on an item in an earlier period, where, and the files that proved it then."""
+
+    source: Source
+    data: str
+    files: tuple[File, ...]
+
+
 @dataclass(frozen=True)
 class Item:
     """What the agency stands by for one item; `evidence` holds SHA-256 of files, `explanations` how many were given.
 
-    `estimated`: its figure is still to be replaced or confirmed.
+    `estimated`: its figure is still to be replaced or confirmed. `taken_from`: the earlier period's entry that it
+    repeats.
     """
 
     data: str | None = None
@@ -60,6 +79,7 @@ class Item:
     evidence: frozenset[str] = frozenset()
     explanations: int = 0
     estimated: bool = False
+    taken_from: Source | None = None
 
 
 class Reopening(NamedTuple):
@@ -146,9 +166,12 @@ def evolve(state: Assessment, event: Event) -> Assessment:
     match event:
         case PointsDeclared(item=item):
             estimated = event.estimated is not None
-            return _with(state, item, data=event.data, points=event.points, not_applicable=False, estimated=estimated)
+            changes = {"data": event.data, "points": event.points, "taken_from": event.taken_from}
+            return _with(state, item, **changes, not_applicable=False, estimated=estimated)
         case NotApplicableClaimed():
-            return _with(state, event.item, data=None, points=None, not_applicable=True, estimated=False)
+            return _with(
+                state, event.item, data=None, points=None, not_applicable=True, estimated=False, taken_from=None
+            )
         case EvidenceUploaded():
             items = {code: state.items.get(code, Item()) for code in event.items}
             more = {code: replace(held, evidence=held.evidence | {event.sha256}) for code, held in items.items()}

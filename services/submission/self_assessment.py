@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from services.submission.assessment import (
     Assessment,
     Item,
     Request,
     Requests,
+    Taken,
     answers_of,
     digest,
     evolve,
@@ -56,11 +57,15 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Declare(Case):
-    """Declare an item's data; the points follow from its rule. `estimated`: a figure to be replaced or confirmed."""
+    """Declare an item's data; the points follow from its rule. `estimated`: a figure to be replaced or confirmed.
+
+    `taken`: the draft of an earlier period that is taken over with its files.
+    """
 
     item: str
     data: str
     estimated: bool = False
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,12 +222,45 @@ def _words(text: str, place: str) -> str:
 
 def _declare(state: Assessment, command: Declare) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
-    if command.estimated or not state.items.get(command.item, Item()).estimated:
+    taken = command.taken
+    if command.estimated or taken is not None or not state.items.get(command.item, Item()).estimated:
         _require_open(state, command)
     # an estimated figure is replaced or confirmed at any time before the publication, but for a new estimate
     data, points = declare(rubric, command.item, command.data, answers_of(state))
-    estimated: Literal[True] | None = True if command.estimated else None
-    return [PointsDeclared(agency=command.agency, item=command.item, data=data, points=points, estimated=estimated)]
+    declared = PointsDeclared(
+        agency=command.agency,
+        item=command.item,
+        data=data,
+        points=points,
+        estimated=True if command.estimated else None,
+        taken_from=None if taken is None else taken.source,
+    )
+    return [declared] if taken is None else [declared, *_taken_files(state, command, taken, data)]
+
+
+def _taken_files(state: Assessment, command: Declare, taken: Taken, data: str) -> list[Event]:
+    """The draft's files as this period's evidence of the item; the data must be exactly what was seen in the draft."""
+    if data != taken.data:
+        raise Rejected("draft-differs", "what is taken over is exactly the draft's data", "data")
+    held = state.items.get(command.item, Item()).evidence
+    more = [file for file in taken.files if file.sha256 not in held]
+    if len(held) + len(more) > MAX_FILES:
+        raise Rejected("evidence-too-many", f"an item has at most {MAX_FILES} files", command.item)
+    events: list[Event] = []
+    for file in more:
+        of = command.position + 1 + len(events)
+        events.append(
+            EvidenceUploaded(
+                agency=command.agency,
+                items=(command.item,),
+                sha256=file.sha256,
+                size=file.size,
+                media_type=file.media_type,
+            )
+        )
+        if file.name is not None:
+            events.append(EvidenceNamed(agency=command.agency, of=of, name=file.name))
+    return events
 
 
 def _claim(state: Assessment, command: ClaimNotApplicable) -> list[Event]:

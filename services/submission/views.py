@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
@@ -11,7 +12,7 @@ from services.submission import assessment as rules
 from services.submission import period as periods
 from services.submission.assessment import Assessment, Item, Requests
 from shared.events import Entry, Instant, Points
-from shared.events.appraisal import ExplanationRequested
+from shared.events.appraisal import ExplanationRequested, MonitorAssigned
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
@@ -25,9 +26,11 @@ from shared.events.submission import (
     SelfAssessmentApproved,
     SelfAssessmentReopened,
     SelfAssessmentSubmitted,
+    Source,
 )
 from shared.period import Period
 from shared.rubric import Leaf, Mode
+from shared.rubric.rules import Rule
 
 
 class Document(NamedTuple):
@@ -162,6 +165,23 @@ def words(entries: Iterable[Entry]) -> dict[int, str]:
     return found
 
 
+Monitors = Mapping[tuple[str, str], tuple[str, ...]]
+"""The fields of a group that a monitor follows, by (actor, group)."""
+
+
+NO_MONITORS: Final[Monitors] = MappingProxyType({})
+
+
+def fold_monitors(monitors: Monitors, entries: Sequence[Entry]) -> Monitors:
+    """Who follows which fields after more entries of the appraisal log."""
+    found = {
+        (event.monitor, event.group): tuple(event.fields)
+        for entry in entries
+        if isinstance(event := entry.event, MonitorAssigned)
+    }
+    return {**monitors, **found}
+
+
 class Due(NamedTuple):
     """What the clock closes now: the step of self-assessment, requests (position, agency) without an answer, and the
     reopenings (agency, version of its stream) whose time has ended."""
@@ -209,16 +229,24 @@ class Head(BaseModel):
 
 
 class ItemLine(BaseModel):
-    """One self-assessed item as the agency stands by it; `position` is that of its latest declaration or claim."""
+    """One self-assessed item as the agency stands by it; `position` is that of its latest declaration or claim.
+
+    `rule` says how it is scored, `guidance` what to mind, `proof` which documents prove it, `monitors` who follows it.
+    """
 
     item: str
     label_vi: str
     label_en: str
     max: Points | None
+    rule: Rule
+    guidance: str
+    proof: str
+    monitors: list[str]
     data: str | None
     points: Points | None
     not_applicable: bool
     estimated: bool
+    taken_from: Source | None
     reason: str | None
     position: int | None
     explanation: str | None
@@ -287,7 +315,12 @@ class SelfAssessmentAnswer(BaseModel):
 
 
 def answer(
-    book: Book, agency: str, requests: Requests, texts: Mapping[int, str], heads: Mapping[str, int]
+    book: Book,
+    agency: str,
+    requests: Requests,
+    texts: Mapping[int, str],
+    heads: Mapping[str, int],
+    monitors: Monitors = NO_MONITORS,
 ) -> SelfAssessmentAnswer:
     """The agency's self-assessment as it is shown; `texts` are the words by position."""
     dossier, named = book.dossier(agency), book.period.the_agency(agency)
@@ -307,7 +340,12 @@ def answer(
         submitted=dossier.submitted,
         reopened=reopened_until(assessment),
         total=rules.total(assessment, rubric),
-        items=[_line(dossier, leaf, texts) for leaf in rubric.leaves.values() if leaf.mode is Mode.SELF_ASSESSED],
+        items=[
+            _line(dossier, leaf, _monitors(monitors, named.group, each.code), texts)
+            for each in rubric.fields
+            for leaf in each.leaves
+            if leaf.mode is Mode.SELF_ASSESSED
+        ],
         evidence=[
             DocumentLine(
                 **each._asdict() | {"items": list(each.items), "withdrawn": list(each.withdrawn)},
@@ -322,7 +360,11 @@ def answer(
     )
 
 
-def _line(dossier: Dossier, leaf: Leaf, texts: Mapping[int, str]) -> ItemLine:
+def _monitors(monitors: Monitors, group: str, code: str) -> list[str]:
+    return sorted(actor for (actor, of), fields in monitors.items() if of == group and code in fields)
+
+
+def _line(dossier: Dossier, leaf: Leaf, monitors: list[str], texts: Mapping[int, str]) -> ItemLine:
     held = dossier.assessment.items.get(leaf.code, Item())
     declared, explained = dossier.declared.get(leaf.code), dossier.explained.get(leaf.code)
     return ItemLine(
@@ -330,10 +372,15 @@ def _line(dossier: Dossier, leaf: Leaf, texts: Mapping[int, str]) -> ItemLine:
         label_vi=leaf.label.vi,
         label_en=leaf.label.en or leaf.label.vi,
         max=leaf.max,
+        rule=leaf.rule,
+        guidance=leaf.guidance,
+        proof=leaf.evidence,
+        monitors=monitors,
         data=held.data,
         points=held.points,
         not_applicable=held.not_applicable,
         estimated=held.estimated,
+        taken_from=held.taken_from,
         reason=None if declared is None else texts.get(declared),
         position=declared,
         explanation=None if explained is None else texts.get(explained),

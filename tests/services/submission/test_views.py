@@ -9,10 +9,10 @@ import pytest
 
 from services.submission import period as periods
 from services.submission.assessment import Request
-from services.submission.views import Book, Due, answer, due, fold, fold_requests, reopened, words
+from services.submission.views import Book, Due, answer, due, fold, fold_monitors, fold_requests, reopened, words
 from shared.decider import Rejected
 from shared.events import Entry, Event, canonical, encode, instant, type_tag
-from shared.events.appraisal import AppraisalStarted, ExplanationRequested
+from shared.events.appraisal import AppraisalStarted, ExplanationRequested, MonitorAssigned
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
@@ -29,7 +29,8 @@ from shared.events.submission import (
     SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
-from tests.services.submission.samples import EARLY, LAST, opening
+from shared.rubric import load_rubric
+from tests.services.submission.samples import EARLY, LAST, RUBRIC, opening
 
 ACTOR = "0b" * 16
 OWN = "self-assessment/a-01"
@@ -193,3 +194,24 @@ def test_the_time_of_the_submission_is_shown() -> None:
     read, _ = book(SelfAssessmentSubmitted(agency="a-01", digest="0" * 64, items=(), total=Decimal(0)))
     assert answer(read, "a-01", {}, {}, {}).submitted == EARLY
     assert read.standing.submitted == {"a-01"}
+
+
+def test_each_item_bears_its_guidance_its_rule_and_who_follows_it() -> None:
+    events = [
+        ("period", MonitorAssigned(monitor="0e" * 16, group="central", fields=("1",))),
+        ("period", MonitorAssigned(monitor="0d" * 16, group="central", fields=("1", "2"))),
+        ("period", MonitorAssigned(monitor="0d" * 16, group="central", fields=("1",))),
+        ("period", MonitorAssigned(monitor="0c" * 16, group="communes", fields=("2",))),
+    ]
+    guided = RUBRIC.replace(
+        'label: {vi: Kế hoạch}, max: "2"',
+        'label: {vi: Kế hoạch}, max: "2", guidance: Ban hành trước 31-1, evidence: Quyết định ban hành',
+    )
+    opened = periods.decide(
+        periods.Standing(), periods.OpenPeriod(opening(rubrics=[load_rubric(guided).model_dump(mode="json")]), 0)
+    )
+    read = fold(Book(), log("submission/2024-year", [("period", each) for each in opened]))
+    shown = answer(read, "a-01", {}, {}, {}, fold_monitors({}, log("appraisal/2024-year", events)))
+    first, last = shown.items[0], shown.items[-1]
+    assert (first.guidance, first.proof, first.rule.kind) == ("Ban hành trước 31-1", "Quyết định ban hành", "yes-no")
+    assert (first.monitors, last.monitors) == (["0d" * 16, "0e" * 16], [])
