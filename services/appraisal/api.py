@@ -92,11 +92,12 @@ class AssignmentBody(Body):
 
 
 class CouncilBody(Body):
-    """The council's members, its chair and the deputy, by their tokens' `sub`."""
+    """The council's members, its chair and the deputy, by their tokens' `sub`; `names`: `sub` → name and position."""
 
     chair: Subject
     deputy: Subject | None = None
     members: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=99)]
+    names: Annotated[dict[Subject, Annotated[str, Field(max_length=400)]], Field(max_length=99)] = {}
 
 
 class RecognitionBody(Body):
@@ -261,8 +262,12 @@ def _council(desk: Desk, routes: APIRouter) -> None:
         """Seat the Appraisal Council."""
         chair, members = desk.actor(body.chair), tuple(desk.actor(member) for member in body.members)
         deputy = None if body.deputy is None else desk.actor(body.deputy)
+        names = {desk.actor(member): name for member, name in body.names.items()}
         return await desk.decide_on_period(
-            period, caller, on, lambda _, known, out: council.SeatCouncil(known, out, chair, members, deputy)
+            period,
+            caller,
+            on,
+            lambda moment, known, out: council.SeatCouncil(known, out, chair, members, deputy, moment.position, names),
         )
 
     @routes.put("/periods/{period}/agencies/{agency}/items/{item}/adjustment", tags=["council"])

@@ -23,6 +23,7 @@ from shared.events.appraisal import (
     ItemAppraised,
     MonitorAssigned,
     ProposalRejected,
+    SeatsNamed,
     SessionClosed,
     SessionOpened,
     SessionWorded,
@@ -80,13 +81,15 @@ class AssignMonitor:
 
 @dataclass(frozen=True)
 class SeatCouncil:
-    """Name the council's members, its chair and the deputy."""
+    """Name the council: members, chair and deputy; `names`: name and position of members, as papers bear them."""
 
     period: Period
     published: bool
     chair: str
     members: tuple[str, ...]
     deputy: str | None = None
+    position: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,12 @@ def _seat(command: SeatCouncil) -> list[Event]:
         raise Rejected("council-invalid", "the chair is one of the members", "chair")
     if command.deputy is not None and (command.deputy not in members or command.deputy == command.chair):
         raise Rejected("council-invalid", "the deputy is another one of the members", "deputy")
-    return [CouncilSeated(chair=command.chair, members=members, deputy=command.deputy)]
+    seated = CouncilSeated(chair=command.chair, members=members, deputy=command.deputy)
+    if not command.names:
+        return [seated]
+    if not set(command.names) <= set(members) or not all(name.strip() for name in command.names.values()):
+        raise Rejected("council-invalid", "names are those of members", "names")
+    return [seated, SeatsNamed(of=command.position, names=dict(command.names))]
 
 
 def _open_session(state: Work, command: OpenSession) -> list[Event]:

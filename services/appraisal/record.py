@@ -12,10 +12,12 @@ from shared.events.appraisal import (
     ConflictWorded,
     CouncilAdjusted,
     CouncilDecided,
+    CouncilSeated,
     ProposalRejected,
     ProposalWorded,
     RemarkMade,
     RemarkWorded,
+    SeatsNamed,
     SessionClosed,
     SessionOpened,
     SessionWorded,
@@ -26,13 +28,17 @@ from shared.events.appraisal import (
 
 @dataclass(frozen=True)
 class Held:
-    """A session: its opening and closing, the words beside it, and what the council decided in it as a whole."""
+    """A session: its opening and closing, the words beside it, and what the council decided in it as a whole.
+
+    `seated`: who sat on the council at the closing.
+    """
 
     position: int
     opened: SessionOpened
     place: str | None = None
     closed: SessionClosed | None = None
     decided: CouncilDecided | None = None
+    seated: CouncilSeated | None = None
 
     def json(self) -> dict[str, Any]:
         """As an answer shows it."""
@@ -58,6 +64,13 @@ class Motion:
     reason: str | None = None
 
     @property
+    def outcome(self) -> str:
+        """`open`, `carried` or `rejected`."""
+        if self.decided is None:
+            return "open"
+        return "carried" if isinstance(self.decided, CouncilAdjusted) else "rejected"
+
+    @property
     def tally(self) -> Tally | None:
         """How the council voted, once the vote is closed."""
         return None if self.decided is None else self.decided.tally
@@ -66,10 +79,7 @@ class Motion:
         """As an answer shows it; how each voted is shown to who sits on the council only, its tally to all."""
         fields = {"agency", "item", "proposal", "session", "data", "not_applicable", "reason_code"}
         shown: dict[str, Any] = self.proposed.model_dump(mode="json", include=fields, exclude_none=True)
-        shown["outcome"] = (
-            "open" if self.decided is None else "carried" if isinstance(self.decided, CouncilAdjusted) else "rejected"
-        )
-        shown["voted"] = len(self.votes)
+        shown |= {"outcome": self.outcome, "voted": len(self.votes)}
         shown |= {} if self.words is None else {"words": self.words}
         if self.decided is not None:
             shown |= {"tally": self.decided.tally.model_dump(), "resolution": self.decided.resolution}
@@ -103,22 +113,29 @@ class Said:
 
 @dataclass(frozen=True)
 class Record:
-    """What the council and those around it did: sessions by name, the rest by position."""
+    """What the council and those around it did: sessions by name, the rest by position; `names` of those who sit."""
 
     sessions: Mapping[str, Held] = field(default_factory=dict)
     motions: Mapping[int, Motion] = field(default_factory=dict)
     remarks: Mapping[int, Said] = field(default_factory=dict)
     conflicts: Mapping[int, Said] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    seated: CouncilSeated | None = None
 
     def evolve(self, entry: Entry, event: Event) -> "Record":
         """The record after one more entry of the appraisal log."""
         match event:
+            case CouncilSeated():
+                return replace(self, seated=event)
+            case SeatsNamed():
+                return replace(self, names={**self.names, **event.names})
             case SessionOpened():
                 return self._held(event.session, Held(entry.position, event))
             case SessionWorded():
                 return self._held(event.session, replace(self.sessions[event.session], place=event.place))
             case SessionClosed():
-                return self._held(event.session, replace(self.sessions[event.session], closed=event))
+                held = replace(self.sessions[event.session], closed=event, seated=self.seated)
+                return self._held(event.session, held)
             case CouncilDecided():
                 return self._held(event.session, replace(self.sessions[event.session], decided=event))
             case RemarkMade():

@@ -1,23 +1,33 @@
 """The council's HTTP door: its sessions, proposals, each member's vote, and what the council decides."""
 
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.appraisal import council, proposals
 from services.appraisal.desk import Desk
+from services.appraisal.minutes import minutes, paper
 from services.appraisal.proposals import Cast, Propose, Settle
 from services.appraisal.views import Appraised
 from shared.access import Caller, Role, require
 from shared.decider import Rejected
+from shared.documents import DOCX_TYPE, PDF_TYPE, Document, docx_bytes, pdf_bytes
 from shared.events import Code, Id
 from shared.events.appraisal import Choice, Resolution, Tally
 from shared.ledger import Moment
 from shared.period import Period
 from shared.web import Terms, terms
 
+Form = Literal["json", "docx", "pdf"]
+PAPERS: Final[Mapping[str, tuple[Callable[[Document], bytes], str]]] = {
+    "docx": (docx_bytes, DOCX_TYPE),
+    "pdf": (pdf_bytes, PDF_TYPE),
+}
 OnTerms = Annotated[Terms, Depends(terms)]
 Member = Annotated[Caller, Depends(require(Role.COUNCIL, Role.COUNCIL_CHAIR))]
 Caretaker = Annotated[Caller, Depends(require(Role.OFFICER, Role.COUNCIL, Role.COUNCIL_CHAIR))]
@@ -90,6 +100,7 @@ def sittings(desk: Desk) -> APIRouter:
     _decision(desk, routes)
     _proposals(desk, routes)
     _reads(desk, routes)
+    _papers(desk, routes)
     return routes
 
 
@@ -225,6 +236,23 @@ def _reads(desk: Desk, routes: APIRouter) -> None:
             if motion.proposed.session == session
         ]
         return {"period": period, **held.json(), "proposals": motions, "heads": heads}
+
+
+def _papers(desk: Desk, routes: APIRouter) -> None:
+    @routes.get("/periods/{period}/council/sessions/{session}/minutes")
+    async def show_minutes(
+        period: Id, session: Id, caller: Witness, form: Annotated[Form, Query(alias="format")] = "json"
+    ) -> Response:
+        """A session's minutes, as data or as the paper that is signed; a draft until the session is closed."""
+        filed, own, heads = await desk.read(period)
+        witnessed(own, caller)
+        told = minutes(filed, own, session)
+        if form == "json":
+            return JSONResponse({**told.json(), "heads": heads})
+        make, media_type = PAPERS[form]
+        name = f'attachment; filename="bien-ban-{period}-{session}.{form}"'
+        content = await asyncio.to_thread(make, paper(told))
+        return Response(content, media_type=media_type, headers={"Content-Disposition": name})
 
 
 def witnessed(own: Appraised, caller: Caller) -> bool:

@@ -59,6 +59,16 @@ class CouncilSeated(Event):
     deputy: Actor | None = None
 
 
+class SeatsNamed(Event):
+    """Name and position of those who sit on the council; `of` is the position of its seating."""
+
+    type: ClassVar[str] = "appraisal.seats-named.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    of: int
+    names: Annotated[dict[Actor, Text], Field(max_length=99)]
+
+
 class AgencyOpened(Event):
     """An agency's appraisal opens, in reaction to its submission or to the closing without one (`of`)."""
 
@@ -308,6 +318,7 @@ EVENTS: tuple[type[Event], ...] = (
     AdjustmentReasoned,
     AgencyAppraised,
     AppraisalFinalised,
+    SeatsNamed,
     SessionOpened,
     SessionWorded,
     SessionClosed,

@@ -33,6 +33,7 @@ from shared.events.appraisal import (
     CouncilDecided,
     CouncilSeated,
     MonitorAssigned,
+    SeatsNamed,
     SessionClosed,
     SessionOpened,
     SessionWorded,
@@ -245,3 +246,10 @@ def test_the_deputy_is_another_member_than_the_chair() -> None:
     for deputy in (MEMBERS[0], "f" * 32):
         assert code_of(SeatCouncil(the_period(), False, MEMBERS[0], MEMBERS, deputy)) == "council-invalid"
     assert when(SeatCouncil(the_period(), False, MEMBERS[0], MEMBERS, MEMBERS[1])) == [CALLED]
+
+
+def test_the_names_on_the_seats_stand_in_an_entry_of_their_own() -> None:
+    seat = SeatCouncil(the_period(), False, MEMBERS[0], MEMBERS, MEMBERS[1], 7, {MEMBERS[0]: "Trần Thị Ánh"})
+    assert when(seat) == [CALLED, SeatsNamed(of=7, names={MEMBERS[0]: "Trần Thị Ánh"})]
+    for names in ({"f" * 32: "Người ngoài"}, {MEMBERS[0]: " "}):
+        assert code_of(replace(seat, names=names)) == "council-invalid"
