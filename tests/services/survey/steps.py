@@ -18,7 +18,7 @@ CAMPAIGN = {
 }
 
 
-async def opened(survey: Survey, **changed: str) -> None:
+async def opened(survey: Survey, **changed: Any) -> None:
     answer = await survey.client.post(
         f"{BASE}/campaigns", json=CAMPAIGN | changed, headers=survey.bearer(Role.SURVEY_OFFICER)
     )

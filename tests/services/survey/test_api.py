@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -255,12 +256,65 @@ async def test_a_campaign_shows_counts_of_five_or_more_and_never_fewer(survey: S
         "form": FORM.id,
         "invitations": 6,
         "ballots": 6,
+        "returned": 6,
         "too_few": False,
+        "quota": None,
+        "quota_share": None,
+        "reminders": 0,
+        "reminded": 0,
         "counts": {"q1": {"a": 6}, "q2": {"blank": 6}},
     }
-    assert few == {"form": OTHER_FORM.id, "invitations": 4, "ballots": None, "too_few": True, "counts": None}
+    assert few == many | {
+        "form": OTHER_FORM.id,
+        "invitations": 4,
+        "ballots": None,
+        "returned": "fewer-than-five",
+        "too_few": True,
+        "counts": None,
+    }
     assert shown["completed"] is True
     assert set(shown["heads"]) == {f"submission/{PERIOD}", f"survey/{PERIOD}"}
+
+
+async def test_progress_is_issued_returned_share_of_the_quota_and_reminders(survey: Survey) -> None:
+    await opened(survey, quota={FORM.id: 9, OTHER_FORM.id: 8})
+    headers = survey.bearer(Role.SURVEY_OFFICER)
+    await cast_all(survey, (await tokens(survey, 12))[:6], q1="a")
+    await cast_all(survey, await tokens(survey, 4, OTHER_FORM.id), q1="a")
+    for count in (5, 3):
+        body = {"agency": "a-01", "form": FORM.id, "count": count}
+        answer = await survey.client.post(f"{BASE}/campaigns/autumn/reminders", json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+    body = {"agency": "a-01", "form": FORM.id, "count": 13}
+    answer = await survey.client.post(f"{BASE}/campaigns/autumn/reminders", json=body, headers=headers)
+    assert (*code(answer), answer.json()["field"]) == (422, "reminders-invalid", "count")
+    await survey.boxes.empty()
+
+    async def shown() -> list[tuple[Any, ...]]:
+        campaign = (await survey.client.get(f"{BASE}/campaigns/autumn", headers=headers)).json()
+        names = ("invitations", "returned", "quota", "quota_share", "reminders", "reminded")
+        return [tuple(form[name] for name in names) for form in campaign["agencies"][0]["forms"]]
+
+    # six ballots wait, four are current: the log has none yet
+    assert await shown() == [(12, 0, 9, "0", 8, 2), (4, 0, 8, "0", 0, 0)]
+    await survey.play(CLOSES)
+    await survey.boxes.empty()
+    assert await shown() == [(12, 6, 9, "66.67", 8, 2), (4, "fewer-than-five", 8, None, 0, 0)]
+
+
+async def test_an_officer_says_by_a_decision_that_no_survey_is_held(survey: Survey) -> None:
+    body = {"decision": "15/QĐ-SNV", "dated": "2024-07-01"}
+    answer = await survey.client.post(f"{BASE}/not-held", json=body, headers=survey.bearer(Role.OFFICER))
+    assert answer.status_code == 201, answer.text
+    shown = (await survey.client.get(BASE, headers=survey.bearer(Role.OFFICER))).json()
+    assert (shown["held"], shown["complete"]) == (False, True)
+    assert all(line["complete"] and not line["missing"] for line in shown["agencies"])
+    for role in Role:
+        if role is not Role.OFFICER:
+            again = await survey.client.post(f"{BASE}/not-held", json=body, headers=survey.bearer(role))
+            assert code(again) == (403, "role-missing")
+    refusal = await survey.client.post(f"{BASE}/campaigns", json=CAMPAIGN, headers=survey.bearer(Role.SURVEY_OFFICER))
+    assert code(refusal) == (409, "survey-not-held")
 
 
 async def test_the_survey_of_a_period_says_what_is_missing_for_whom(survey: Survey) -> None:
@@ -287,6 +341,7 @@ async def test_only_the_survey_officer_runs_campaigns(survey: Survey, role: Role
         await survey.client.post(f"{BASE}/campaigns", json=CAMPAIGN, headers=headers),
         await survey.client.post(f"{BASE}/campaigns/autumn/invitations", json={}, headers=headers),
         await survey.client.post(f"{BASE}/campaigns/autumn/completion", headers=headers),
+        await survey.client.post(f"{BASE}/campaigns/autumn/reminders", json={}, headers=headers),
         await survey.client.put(f"{BASE}/studies/a-01", json=STUDY, headers=headers),
     ):
         assert code(answer) == (403, "role-missing")
