@@ -310,55 +310,6 @@ def _form_completed(state: Returns, campaign: str, agency: str, form: str) -> Fo
     )
 
 
-<<<<<<< HEAD
-def _import(state: Returns, command: ImportStudy) -> list[Event]:
-    agency = command.period.the_active(command.agency)
-    rubric = command.period.rubric_of(command.agency)
-    leaves = {leaf.code: leaf for leaf in surveyed(rubric)}
-    if not leaves:
-        raise Rejected("group-has-no-survey", f"no survey scores an item of the group {agency.group}", "agency")
-    faults: list[RubricError] = []
-    for code, points in command.points.items():
-        try:
-            if code not in leaves:
-                rubric.leaf(code)
-                raise RubricError("item-not-surveyed", "no survey scores this item", code)
-            check_points(leaves[code], points)
-        except RubricError as fault:
-            faults.append(fault)
-    if faults:
-        errors = [{"item": fault.field or "", "code": fault.code, "detail": fault.message} for fault in faults]
-        raise Rejected(faults[0].code, faults[0].message, f"points.{faults[0].field}", errors)
-    _check_whole(state, command, rubric)
-    return [
-        StudyImported(
-            agency=command.agency,
-            points=dict(sorted(command.points.items())),
-            document=command.document,
-            dated=command.dated,
-            source=command.source,
-        )
-    ]
-
-
-def _check_whole(state: Returns, command: ImportStudy, rubric: Rubric) -> None:
-    """A study gives all surveyed items, or, beside ballots, all that only a study scores."""
-    instead = not command.points or any(leaf.code in command.points for leaf in balloted(rubric))
-    needed = [leaf for leaf in surveyed(rubric) if instead or isinstance(leaf.rule, Imported)]
-    if missing := [leaf.code for leaf in needed if leaf.code not in command.points]:
-        errors = [{"item": code, "code": "study-incomplete", "detail": "no points are given"} for code in missing]
-        raise Rejected("study-incomplete", f"points lack for {', '.join(missing)}", "points", errors)
-    if not instead:
-        return
-    campaign = state.campaign_of(command.agency)
-    if campaign is not None and campaign.completed:
-        raise Rejected("campaign-completed", f"the ballots on {command.agency} are counted", "agency")
-    if state.invited.get(command.agency):
-        raise Rejected("invitations-issued", f"respondents are invited to vote on {command.agency}", "agency")
-
-
-=======
->>>>>>> w-survey
 def check_open(campaign: Campaign, time: datetime) -> None:
     """Refuse a ballot outside the campaign's span: `campaign-not-open`, `campaign-closed`."""
     if time < campaign.opened.opens:

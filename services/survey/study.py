@@ -57,7 +57,7 @@ def not_held(state: Returns, command: HoldNoSurvey) -> list[Event]:
 def imported(state: Returns, command: ImportStudy) -> list[Event]:
     """The events of an imported study; Rejected as the service's table of codes says."""
     check_held(state)
-    agency = command.period.the_agency(command.agency)
+    agency = command.period.the_active(command.agency)
     rubric = command.period.rubric_of(command.agency)
     leaves = {leaf.code: leaf for leaf in surveyed(rubric)}
     if not leaves:
