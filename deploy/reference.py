@@ -76,6 +76,11 @@ LISTED: Final[Mapping[str, Code]] = {
     "evidence-or-explanation-missing": Code(
         "Neither evidence nor an explanation", "Thiếu tài liệu kiểm chứng hoặc giải trình", _SUBMITTING
     ),
+    "figure-estimated": Code(
+        "An estimated figure: the agency replaces or confirms it",
+        "Số liệu ước tính: cơ quan phải thay thế hoặc xác nhận",
+        f"warnings of a self-assessment; {_CLOSING}",
+    ),
     "file-invalid": Code("The file is no YAML that can be read", "Tệp không phải YAML đọc được", _FILES),
     "finalising-outdated": Code(
         "A later entry moves the score: finalise anew",

@@ -31,8 +31,8 @@ def create(settings: Settings) -> FastAPI:
             case SelfAssessmentClosed(not_submitted=agencies):
                 for agency in agencies:
                     await _open(service, entry, log, agency, submitted=False)
-            case ReopeningClosed(agency=agency, submitted=False):
-                await _open(service, entry, log, agency, submitted=False)
+            case ReopeningClosed(agency=agency, submitted=submitted):
+                await _open(service, entry, log, agency, submitted=submitted)
 
     service.react = react
     return create_app(

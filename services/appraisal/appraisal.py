@@ -25,10 +25,14 @@ from shared.rubric import Council, Leaf, Mode, Rubric, appraise
 
 
 class Declared(NamedTuple):
-    """What the agency declared on an item last, None if that it does not apply, and where it stands in its log."""
+    """What the agency declared on an item last, None if that it does not apply, and where it stands in its log.
+
+    `estimated`: the agency has still to replace or confirm the figure.
+    """
 
     position: int
     data: str | None
+    estimated: bool = False
 
 
 class Value(NamedTuple):
@@ -339,6 +343,8 @@ def open_items(state: Appraisal, case: Case) -> list[dict[str, str]]:
         judged = state.appraised.get(code)
         if judged is not None and declared is not None and (judged.judged is None or judged.judged < declared.position):
             faults.append((code, "declaration-later", f"was declared anew at position {declared.position}"))
+        if declared is not None and declared.estimated and value == judged and value.data == declared.data:
+            faults.append((code, "figure-estimated", "rests on an estimated figure that the agency has not confirmed"))
         if value.data is not None and appraise(case.rubric, code, value.data, _answers(state, case))[1] != value.points:
             faults.append((code, "leaf-outdated", "the item that chooses its rule was changed: appraise it again"))
     return [{"item": item, "code": code, "detail": detail} for item, code, detail in faults]

@@ -76,7 +76,10 @@ def fold_filed(filed: Filed, entries: Sequence[Entry]) -> Filed:
 def _filed(filing: Filing, position: int, event: Event) -> Filing:
     match event:
         case PointsDeclared():
-            return replace(filing, declared={**filing.declared, event.item: Declared(position, event.data)})
+            return replace(
+                filing,
+                declared={**filing.declared, event.item: Declared(position, event.data, event.estimated is True)},
+            )
         case NotApplicableClaimed():
             return replace(filing, declared={**filing.declared, event.item: Declared(position, None)})
         case ExplanationGiven() | ExplanationClosed() if event.request is not None:

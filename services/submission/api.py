@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from services.submission import desk, evidence, intake, views
+from services.submission import desk, evidence, intake, takeover, views
 from services.submission.desk import Desk
 from services.submission.intake import Intake, Receipt
+from services.submission.reminders import RemindersAnswer
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
 from shared.events import Code, Id, Instant, Sha256
-from shared.events.submission import Agency, Group, PeriodOpened, SelfAssessmentClosed
+from shared.events.submission import Agency, Group, PeriodOpened, SelfAssessmentClosed, Source
 from shared.ledger import Accepted
 from shared.objects import Bucket, ObjectMissing, StoreUnavailable
 from shared.rubric import PeriodOpening, Rubric
@@ -31,6 +32,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "batch-too-large": Problem(413, "Too many events in a batch", "Lô có quá nhiều thông điệp"),
     "data-invalid": Problem(422, "The data do not fit the item", "Số liệu không hợp lệ với tiêu chí"),
     "digest-differs": Problem(409, "The self-assessment has changed", "Báo cáo tự đánh giá đã thay đổi"),
+    "draft-differs": Problem(409, "These are not the draft's data", "Không đúng số liệu của bản nháp"),
+    "draft-unknown": Problem(404, "There is no such draft", "Không có bản nháp này"),
     "evidence-differs": Problem(422, "The file is not what was declared", "Tệp không đúng như khai báo"),
     "evidence-kind-refused": Problem(415, "The kind of file is not taken", "Loại tệp không được chấp nhận"),
     "evidence-missing": Problem(409, "The file is not uploaded", "Tệp chưa được tải lên"),
@@ -46,6 +49,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "not-json": Problem(400, "The message is not JSON", "Thông điệp không phải JSON"),
     "period-exists": Problem(409, "The period is open already", "Kỳ đánh giá đã được mở"),
     "period-invalid": Problem(422, "The period cannot be opened so", "Kỳ đánh giá không hợp lệ"),
+    "period-not-earlier": Problem(422, "The period is not an earlier one", "Không phải kỳ đánh giá trước"),
     "period-not-started": Problem(409, "The period has not started", "Kỳ đánh giá chưa bắt đầu"),
     "period-published": Problem(409, "The index is published", "Chỉ số của kỳ đã công bố"),
     "period-unknown": Problem(404, "There is no such period", "Không có kỳ đánh giá này"),
@@ -79,6 +83,7 @@ System = Annotated[Caller, Depends(require(Role.AGENCY))]
 Head = Annotated[Caller, Depends(require(Role.AGENCY_HEAD))]
 Watcher = Annotated[Caller, Depends(require(*_WATCHERS, *_OWN))]
 Reader = Annotated[Caller, Depends(require(*_READERS, *_OWN))]
+Reminded = Annotated[Caller, Depends(require(Role.OFFICER, *_OWN))]
 CommandTerms = Annotated[Terms, Depends(terms)]
 
 
@@ -87,9 +92,12 @@ class _Body(BaseModel):
 
 
 class ItemBody(_Body):
-    """Declared data, or a claim of not applicable with its reason."""
+    """Declared data (`estimated`: a figure to be replaced or confirmed), or a claim of not applicable with its
+    reason. `taken_from`: the draft of an earlier period that these data were seen in; its evidence comes with it."""
 
     data: str | None = None
+    estimated: bool = False
+    taken_from: Source | None = None
     not_applicable: bool = False
     reason: str = ""
 
@@ -115,6 +123,12 @@ class EvidenceBody(UploadBody):
     upload: str
     name: str
     items: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
+
+
+class WithdrawalBody(_Body):
+    """The items that a file no longer serves; none named: all of them."""
+
+    items: Annotated[tuple[str, ...], Field(max_length=200)] = ()
 
 
 class ApprovalBody(_Body):
@@ -169,6 +183,7 @@ def router(desk_: Desk, intake_: Intake) -> APIRouter:
     routes = APIRouter()
     _periods(routes, desk_)
     _items(routes, desk_)
+    _drafts(routes, desk_)
     _evidence(routes, desk_)
     _finish(routes, desk_)
     _intake(routes, intake_)
@@ -214,6 +229,17 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
             group=group, rubric=found, heads={log: views.Head(size=size) for log, size in heads.items()}
         )
 
+    @routes.get("/periods/{period}/reminders", tags=["periods"])
+    async def reminders(
+        period: Id, caller: Reminded, days: Annotated[int, Query(ge=0, le=366)] = 14
+    ) -> RemindersAnswer:
+        """What is overdue, due within so many days, or missing: of all agencies for officers, else of one's own."""
+        if caller.has(Role.OFFICER):
+            return await desk_.reminders(period, days, None)
+        if caller.agency is None:
+            raise Rejected("other-agency", "your token speaks for no agency", "agency")
+        return await desk_.reminders(period, days, caller.agency)
+
     @routes.post("/periods/{period}/closing", tags=["periods"], responses=_ACCEPTED)
     async def close(period: Id, caller: Officer, terms: CommandTerms) -> Response:
         """Close the step of self-assessment: at its last time, or earlier once every agency has submitted."""
@@ -241,13 +267,17 @@ def _items(routes: APIRouter, desk_: Desk) -> None:
         period: Id, agency: Id, item: str, body: ItemBody, caller: System, terms: CommandTerms
     ) -> Response:
         """Declare an item's data, or claim with a reason that it does not apply."""
-        if (body.data is None) != body.not_applicable:
+        claims = body.estimated or body.taken_from is not None
+        if (body.data is None) != body.not_applicable or (claims and body.data is None):
             raise Rejected("body-invalid", "send either data, or not_applicable with its reason", "data")
         if body.data is None:
             return await _ask(
                 desk_, caller, agency, terms, desk.ClaimNotApplicable(period=period, item=item, reason=body.reason)
             )
-        return await _ask(desk_, caller, agency, terms, desk.Declare(period=period, item=item, data=body.data))
+        ask = desk.Declare(
+            period=period, item=item, data=body.data, estimated=body.estimated or None, taken_from=body.taken_from
+        )
+        return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.put(
         "/periods/{period}/agencies/{agency}/items/{item}/explanation", tags=["self-assessment"], responses=_ACCEPTED
@@ -258,6 +288,16 @@ def _items(routes: APIRouter, desk_: Desk) -> None:
         """Explain an item: instead of evidence, or in answer to a request."""
         ask = desk.Explain(period=period, item=item, text=body.text, request=body.request)
         return await _ask(desk_, caller, agency, terms, ask)
+
+
+def _drafts(routes: APIRouter, desk_: Desk) -> None:
+    @routes.get("/periods/{period}/agencies/{agency}/drafts", tags=["self-assessment"])
+    async def drafts(
+        period: Id, agency: Id, caller: Reader, earlier: Annotated[Id, Query(alias="from")]
+    ) -> takeover.DraftsAnswer:
+        """What the agency declared in an earlier period, item by item, to be looked at and taken over."""
+        _may_read(caller, agency)
+        return await desk_.drafts(period, earlier, agency)
 
 
 def _evidence(routes: APIRouter, desk_: Desk) -> None:
@@ -273,6 +313,16 @@ def _evidence(routes: APIRouter, desk_: Desk) -> None:
     async def confirm(period: Id, agency: Id, body: EvidenceBody, caller: System, terms: CommandTerms) -> Response:
         """Confirm an uploaded file: it is read back and checked before anything is recorded."""
         return await _ask(desk_, caller, agency, terms, desk.ConfirmEvidence(period=period, **body.model_dump()))
+
+    @routes.post(
+        "/periods/{period}/agencies/{agency}/evidence/{sha256}/withdrawal", tags=["evidence"], responses=_ACCEPTED
+    )
+    async def withdraw(
+        period: Id, agency: Id, sha256: Sha256, body: WithdrawalBody, caller: System, terms: CommandTerms
+    ) -> Response:
+        """Withdraw a file from items before the submission; the file and its record are kept."""
+        ask = desk.WithdrawEvidence(period=period, sha256=sha256, items=body.items)
+        return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.get(
         "/periods/{period}/agencies/{agency}/evidence/{sha256}", tags=["evidence"], response_class=StreamingResponse

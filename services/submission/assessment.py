@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from shared.events import Event, plain
 from shared.events.submission import (
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     NotApplicableClaimed,
@@ -19,6 +20,7 @@ from shared.events.submission import (
     SelfAssessmentApproved,
     SelfAssessmentReopened,
     SelfAssessmentSubmitted,
+    Source,
 )
 from shared.period import Period
 from shared.rubric import Mode, Rubric, RubricError, declare, self_assessed_total
@@ -46,15 +48,38 @@ class Request(NamedTuple):
 Requests = Mapping[int, Request]
 
 
+class File(NamedTuple):
+    """A file that is kept already; `name` is absent once erased."""
+
+    sha256: str
+    size: int
+    media_type: str
+    name: str | None
+
+
+class Taken(NamedTuple):
+    """A draft: what the agency declared on an item in an earlier period, where, and the files that proved it then."""
+
+    source: Source
+    data: str
+    files: tuple[File, ...]
+
+
 @dataclass(frozen=True)
 class Item:
-    """What the agency stands by for one item; `evidence` holds SHA-256 of files, `explanations` how many were given."""
+    """What the agency stands by for one item; `evidence` holds SHA-256 of files, `explanations` how many were given.
+
+    `estimated`: its figure is still to be replaced or confirmed. `taken_from`: the earlier period's entry that it
+    repeats.
+    """
 
     data: str | None = None
     points: Decimal | None = None
     not_applicable: bool = False
     evidence: frozenset[str] = frozenset()
     explanations: int = 0
+    estimated: bool = False
+    taken_from: Source | None = None
 
 
 class Reopening(NamedTuple):
@@ -85,7 +110,8 @@ def digest(assessment: Assessment) -> str:
     """What the head approves: hex SHA-256 of the items as canonical JSON, sorted by code.
 
     For each item its code, data, points, claim, the hashes of its evidence (sorted) and the number of explanations
-    given, so that a new wording is a new digest though the words themselves can be erased.
+    given, so that a new wording is a new digest though the words themselves can be erased; and the mark of an estimated
+    figure where it bears one.
     """
     items = [
         {
@@ -95,6 +121,7 @@ def digest(assessment: Assessment) -> str:
             "item": code,
             "not_applicable": held.not_applicable,
             "points": None if held.points is None else plain(held.points),
+            **({"estimated": True} if held.estimated else {}),
         }
         for code, held in sorted(assessment.items.items())
     ]
@@ -127,17 +154,32 @@ def faults(assessment: Assessment, rubric: Rubric) -> Iterator[dict[str, str]]:
         yield from ({"item": leaf.code, "code": code, "detail": FAULTS[code]} for code in codes)
 
 
+def warnings(assessment: Assessment, rubric: Rubric) -> Iterator[dict[str, str]]:
+    """What the self-assessment may be submitted with but the appraisal cannot be closed with: estimated figures."""
+    for code in rubric.leaves:
+        if assessment.items.get(code, Item()).estimated:
+            yield {"item": code, "code": "figure-estimated", "detail": "the figure is estimated: replace or confirm it"}
+
+
 def evolve(state: Assessment, event: Event) -> Assessment:
     """The self-assessment after one more event of its stream or of the period's."""
     match event:
         case PointsDeclared(item=item):
-            return _with(state, item, data=event.data, points=event.points, not_applicable=False)
+            estimated = event.estimated is not None
+            changes = {"data": event.data, "points": event.points, "taken_from": event.taken_from}
+            return _with(state, item, **changes, not_applicable=False, estimated=estimated)
         case NotApplicableClaimed():
-            return _with(state, event.item, data=None, points=None, not_applicable=True)
+            return _with(
+                state, event.item, data=None, points=None, not_applicable=True, estimated=False, taken_from=None
+            )
         case EvidenceUploaded():
             items = {code: state.items.get(code, Item()) for code in event.items}
             more = {code: replace(held, evidence=held.evidence | {event.sha256}) for code, held in items.items()}
             return replace(state, items={**state.items, **more})
+        case EvidenceWithdrawn():
+            items = {code: state.items.get(code, Item()) for code in event.items}
+            less = {code: replace(held, evidence=held.evidence - {event.sha256}) for code, held in items.items()}
+            return replace(state, items={**state.items, **less})
         case ExplanationGiven(request=None):
             return _with(state, event.item, explanations=state.items.get(event.item, Item()).explanations + 1)
         case ExplanationGiven(request=int(request)) | ExplanationClosed(request=request):

@@ -10,6 +10,7 @@ from services.submission.assessment import (
     Item,
     Request,
     Requests,
+    Taken,
     answers_of,
     digest,
     evolve,
@@ -23,6 +24,7 @@ from shared.events import Event
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     ExplanationWorded,
@@ -55,10 +57,15 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Declare(Case):
-    """Declare an item's data; the points follow from its rule."""
+    """Declare an item's data; the points follow from its rule. `estimated`: a figure to be replaced or confirmed.
+
+    `taken`: the draft of an earlier period that is taken over with its files.
+    """
 
     item: str
     data: str
+    estimated: bool = False
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +96,14 @@ class RecordEvidence(Case):
     media_type: str
     name: str
     requests: Requests = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawEvidence(Case):
+    """Withdraw a document from these items, or from all that it serves; never after the submission."""
+
+    sha256: str
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +147,7 @@ Command = (
     | ClaimNotApplicable
     | Explain
     | RecordEvidence
+    | WithdrawEvidence
     | CloseExplanation
     | Approve
     | Submit
@@ -152,6 +168,8 @@ def decide(state: Assessment, command: Command) -> Sequence[Event]:
             return _explain(state, command)
         case RecordEvidence():
             return _record(state, command)
+        case WithdrawEvidence():
+            return _withdraw(state, command)
         case CloseExplanation():
             return _close(state, command)
         case Approve():
@@ -204,9 +222,45 @@ def _words(text: str, place: str) -> str:
 
 def _declare(state: Assessment, command: Declare) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
-    _require_open(state, command)
+    taken = command.taken
+    if command.estimated or taken is not None or not state.items.get(command.item, Item()).estimated:
+        _require_open(state, command)
+    # an estimated figure is replaced or confirmed at any time before the publication, but for a new estimate
     data, points = declare(rubric, command.item, command.data, answers_of(state))
-    return [PointsDeclared(agency=command.agency, item=command.item, data=data, points=points)]
+    declared = PointsDeclared(
+        agency=command.agency,
+        item=command.item,
+        data=data,
+        points=points,
+        estimated=True if command.estimated else None,
+        taken_from=None if taken is None else taken.source,
+    )
+    return [declared] if taken is None else [declared, *_taken_files(state, command, taken, data)]
+
+
+def _taken_files(state: Assessment, command: Declare, taken: Taken, data: str) -> list[Event]:
+    """The draft's files as this period's evidence of the item; the data must be exactly what was seen in the draft."""
+    if data != taken.data:
+        raise Rejected("draft-differs", "what is taken over is exactly the draft's data", "data")
+    held = state.items.get(command.item, Item()).evidence
+    more = [file for file in taken.files if file.sha256 not in held]
+    if len(held) + len(more) > MAX_FILES:
+        raise Rejected("evidence-too-many", f"an item has at most {MAX_FILES} files", command.item)
+    events: list[Event] = []
+    for file in more:
+        of = command.position + 1 + len(events)
+        events.append(
+            EvidenceUploaded(
+                agency=command.agency,
+                items=(command.item,),
+                sha256=file.sha256,
+                size=file.size,
+                media_type=file.media_type,
+            )
+        )
+        if file.name is not None:
+            events.append(EvidenceNamed(agency=command.agency, of=of, name=file.name))
+    return events
 
 
 def _claim(state: Assessment, command: ClaimNotApplicable) -> list[Event]:
@@ -270,6 +324,18 @@ def _record(state: Assessment, command: RecordEvidence) -> list[Event]:
         agency=command.agency, items=items, sha256=command.sha256, size=command.size, media_type=command.media_type
     )
     return [uploaded, EvidenceNamed(agency=command.agency, of=command.position, name=name)]
+
+
+def _withdraw(state: Assessment, command: WithdrawEvidence) -> list[Event]:
+    rubric = state.period.rubric_of(command.agency)
+    _require_open(state, command)
+    served = [code for code in rubric.leaves if command.sha256 in state.items.get(code, Item()).evidence]
+    items = tuple(dict.fromkeys(command.items)) or tuple(served)
+    strange = [code for code in items if rubric.leaf(code).code not in served]
+    if not items or strange:
+        where = f"item {strange[0]}" if strange else "any item"
+        raise Rejected("evidence-unknown", f"no file with this SHA-256 serves {where}", "sha256")
+    return [EvidenceWithdrawn(agency=command.agency, sha256=command.sha256, items=items)]
 
 
 def _close(state: Assessment, command: CloseExplanation) -> list[Event]:

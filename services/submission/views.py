@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
@@ -11,31 +12,45 @@ from services.submission import assessment as rules
 from services.submission import period as periods
 from services.submission.assessment import Assessment, Item, Requests
 from shared.events import Entry, Instant, Points
-from shared.events.appraisal import ExplanationRequested
+from shared.events.appraisal import ExplanationRequested, MonitorAssigned
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationGiven,
     ExplanationWorded,
     NotApplicableClaimed,
     NotApplicableReasoned,
     PointsDeclared,
     ReopeningClosed,
+    SelfAssessmentApproved,
     SelfAssessmentReopened,
     SelfAssessmentSubmitted,
+    Source,
 )
 from shared.period import Period
 from shared.rubric import Leaf, Mode
+from shared.rubric.rules import Rule
 
 
 class Document(NamedTuple):
-    """An uploaded file at its position in the log."""
+    """An uploaded file at its position in the log; `withdrawn`: the items that it was withdrawn from since."""
 
     position: int
     sha256: str
     size: int
     media_type: str
     items: tuple[str, ...]
+    withdrawn: tuple[str, ...] = ()
+
+
+class Approval(NamedTuple):
+    """The head's latest approval: who gave it, when, at which position of the log, of which digest."""
+
+    position: int
+    actor: str
+    time: datetime
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,7 @@ class Dossier:
     explained: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[int, int] = field(default_factory=dict)
     documents: tuple[Document, ...] = ()
+    approval: Approval | None = None
     submitted: datetime | None = None
     stood: datetime | None = None
 
@@ -104,6 +120,10 @@ def _filed(dossier: Dossier, entry: Entry) -> Dossier:
         case EvidenceUploaded():
             document = Document(position, event.sha256, event.size, event.media_type, event.items)
             return replace(dossier, documents=(*dossier.documents, document))
+        case SelfAssessmentApproved():
+            return replace(dossier, approval=Approval(position, entry.actor, entry.time, event.digest))
+        case EvidenceWithdrawn():
+            return replace(dossier, documents=tuple(_withdrawn(each, event) for each in dossier.documents))
         case SelfAssessmentSubmitted():
             return replace(dossier, submitted=entry.time)
         case SelfAssessmentReopened():
@@ -112,6 +132,13 @@ def _filed(dossier: Dossier, entry: Entry) -> Dossier:
             return replace(dossier, submitted=dossier.stood if event.submitted else None)
         case _:
             return dossier
+
+
+def _withdrawn(document: Document, event: EvidenceWithdrawn) -> Document:
+    if document.sha256 != event.sha256:
+        return document
+    gone = {*document.withdrawn, *event.items}
+    return document._replace(withdrawn=tuple(item for item in document.items if item in gone))
 
 
 def fold_requests(requests: Requests, entries: Sequence[Entry]) -> Requests:
@@ -136,6 +163,23 @@ def words(entries: Iterable[Entry]) -> dict[int, str]:
             case _:
                 pass
     return found
+
+
+Monitors = Mapping[tuple[str, str], tuple[str, ...]]
+"""The fields of a group that a monitor follows, by (actor, group)."""
+
+
+NO_MONITORS: Final[Monitors] = MappingProxyType({})
+
+
+def fold_monitors(monitors: Monitors, entries: Sequence[Entry]) -> Monitors:
+    """Who follows which fields after more entries of the appraisal log."""
+    found = {
+        (event.monitor, event.group): tuple(event.fields)
+        for entry in entries
+        if isinstance(event := entry.event, MonitorAssigned)
+    }
+    return {**monitors, **found}
 
 
 class Due(NamedTuple):
@@ -185,15 +229,24 @@ class Head(BaseModel):
 
 
 class ItemLine(BaseModel):
-    """One self-assessed item as the agency stands by it; `position` is that of its latest declaration or claim."""
+    """One self-assessed item as the agency stands by it; `position` is that of its latest declaration or claim.
+
+    `rule` says how it is scored, `guidance` what to mind, `proof` which documents prove it, `monitors` who follows it.
+    """
 
     item: str
     label_vi: str
     label_en: str
     max: Points | None
+    rule: Rule
+    guidance: str
+    proof: str
+    monitors: list[str]
     data: str | None
     points: Points | None
     not_applicable: bool
+    estimated: bool
+    taken_from: Source | None
     reason: str | None
     position: int | None
     explanation: str | None
@@ -202,7 +255,7 @@ class ItemLine(BaseModel):
 
 
 class DocumentLine(BaseModel):
-    """One file; `name` is absent once erased."""
+    """One file; `name` is absent once erased. `withdrawn`: those of its items that it no longer serves."""
 
     position: int
     sha256: str
@@ -210,6 +263,7 @@ class DocumentLine(BaseModel):
     media_type: str
     name: str | None
     items: list[str]
+    withdrawn: list[str]
 
 
 class RequestLine(BaseModel):
@@ -222,8 +276,22 @@ class RequestLine(BaseModel):
     answer: str | None
 
 
+class ApprovalLine(BaseModel):
+    """The head's signature line: the actor, the time, the digest that was approved, and the position of the entry.
+
+    `stands`: nothing was changed since.
+    """
+
+    position: int
+    actor: str
+    time: Instant
+    digest: str
+    stands: bool
+
+
 class SelfAssessmentAnswer(BaseModel):
-    """An agency's self-assessment. `digest` is what its head approves; `faults` what a submission still lacks;
+    """An agency's self-assessment. `digest` is what its head approves; `faults` what a submission still lacks,
+    `warnings` what it may go out with and the appraisal cannot be closed with;
     `reopened` until when an officer has reopened it."""
 
     period: str
@@ -234,6 +302,7 @@ class SelfAssessmentAnswer(BaseModel):
     version: int
     digest: str
     approved: bool
+    approval: ApprovalLine | None
     submitted: Instant | None
     reopened: Instant | None
     total: Points
@@ -241,11 +310,17 @@ class SelfAssessmentAnswer(BaseModel):
     evidence: list[DocumentLine]
     requests: list[RequestLine]
     faults: list[dict[str, str]]
+    warnings: list[dict[str, str]]
     heads: dict[str, Head]
 
 
 def answer(
-    book: Book, agency: str, requests: Requests, texts: Mapping[int, str], heads: Mapping[str, int]
+    book: Book,
+    agency: str,
+    requests: Requests,
+    texts: Mapping[int, str],
+    heads: Mapping[str, int],
+    monitors: Monitors = NO_MONITORS,
 ) -> SelfAssessmentAnswer:
     """The agency's self-assessment as it is shown; `texts` are the words by position."""
     dossier, named = book.dossier(agency), book.period.the_agency(agency)
@@ -261,21 +336,35 @@ def answer(
         version=dossier.version,
         digest=digest,
         approved=assessment.approved == digest,
+        approval=_approval(dossier, digest),
         submitted=dossier.submitted,
         reopened=reopened_until(assessment),
         total=rules.total(assessment, rubric),
-        items=[_line(dossier, leaf, texts) for leaf in rubric.leaves.values() if leaf.mode is Mode.SELF_ASSESSED],
+        items=[
+            _line(dossier, leaf, _monitors(monitors, named.group, each.code), texts)
+            for each in rubric.fields
+            for leaf in each.leaves
+            if leaf.mode is Mode.SELF_ASSESSED
+        ],
         evidence=[
-            DocumentLine(**each._asdict() | {"items": list(each.items)}, name=texts.get(each.position))
+            DocumentLine(
+                **each._asdict() | {"items": list(each.items), "withdrawn": list(each.withdrawn)},
+                name=texts.get(each.position),
+            )
             for each in dossier.documents
         ],
         requests=[_request(dossier, position, each, texts) for position, each in own],
         faults=list(rules.faults(assessment, rubric)),
+        warnings=list(rules.warnings(assessment, rubric)),
         heads={log: Head(size=size) for log, size in sorted(heads.items())},
     )
 
 
-def _line(dossier: Dossier, leaf: Leaf, texts: Mapping[int, str]) -> ItemLine:
+def _monitors(monitors: Monitors, group: str, code: str) -> list[str]:
+    return sorted(actor for (actor, of), fields in monitors.items() if of == group and code in fields)
+
+
+def _line(dossier: Dossier, leaf: Leaf, monitors: list[str], texts: Mapping[int, str]) -> ItemLine:
     held = dossier.assessment.items.get(leaf.code, Item())
     declared, explained = dossier.declared.get(leaf.code), dossier.explained.get(leaf.code)
     return ItemLine(
@@ -283,15 +372,26 @@ def _line(dossier: Dossier, leaf: Leaf, texts: Mapping[int, str]) -> ItemLine:
         label_vi=leaf.label.vi,
         label_en=leaf.label.en or leaf.label.vi,
         max=leaf.max,
+        rule=leaf.rule,
+        guidance=leaf.guidance,
+        proof=leaf.evidence,
+        monitors=monitors,
         data=held.data,
         points=held.points,
         not_applicable=held.not_applicable,
+        estimated=held.estimated,
+        taken_from=held.taken_from,
         reason=None if declared is None else texts.get(declared),
         position=declared,
         explanation=None if explained is None else texts.get(explained),
         explained=explained,
         evidence=sorted(held.evidence),
     )
+
+
+def _approval(dossier: Dossier, digest: str) -> ApprovalLine | None:
+    given = dossier.approval
+    return None if given is None else ApprovalLine(**given._asdict(), stands=given.digest == digest)
 
 
 def _request(dossier: Dossier, position: int, request: rules.Request, texts: Mapping[int, str]) -> RequestLine:

@@ -104,14 +104,27 @@ class PeriodStarted(Event):
     type: ClassVar[str] = "submission.period-started.v1"
 
 
+class Source(Part):
+    """The entry of another period's log that a declaration was taken over from."""
+
+    log: Annotated[str, Field(pattern=r"^submission/[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+    position: Annotated[int, Field(ge=0)]
+
+
 class PointsDeclared(Event):
-    """An agency declared an item's data; `points` follow from the item's rule (typed only on by-hand items)."""
+    """An agency declared an item's data; `points` follow from the item's rule (typed only on by-hand items).
+
+    `estimated`: the figure's span ends later; the agency replaces or confirms it by a declaration without the mark.
+    `taken_from`: the declaration of an earlier period that the agency took over.
+    """
 
     type: ClassVar[str] = "submission.points-declared.v1"
     agency: Id
     item: Code
     data: str
     points: Points
+    estimated: Literal[True] | None = None
+    taken_from: Source | None = None
 
 
 class NotApplicableClaimed(Event):
@@ -154,6 +167,15 @@ class EvidenceNamed(Event):
     agency: Id
     of: int
     name: Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class EvidenceWithdrawn(Event):
+    """An agency withdrew a document from these items before it submitted; the file and its record are kept."""
+
+    type: ClassVar[str] = "submission.evidence-withdrawn.v1"
+    agency: Id
+    sha256: Sha256
+    items: Annotated[tuple[Code, ...], Field(min_length=1, max_length=200)]
 
 
 class ExplanationGiven(Event):
@@ -254,6 +276,7 @@ EVENTS: tuple[type[Event], ...] = (
     NotApplicableReasoned,
     EvidenceUploaded,
     EvidenceNamed,
+    EvidenceWithdrawn,
     ExplanationGiven,
     ExplanationWorded,
     ExplanationClosed,

@@ -302,6 +302,29 @@ def test_a_reopened_self_assessment_holds_the_closing_up() -> None:
     assert (error["item"], error["code"]) == ("self-assessment", "reopening-open")
 
 
+def estimated_case(position: int = 13, confirmed: bool = False) -> Case:
+    declared = {"1.1": Declared(10, "yes"), "2.1": Declared(position, "2.5", not confirmed)}
+    return case(declared=declared)
+
+
+def faults_of_2_1(on: Case, *given: Event) -> list[tuple[str, str]]:
+    faults = refused(Close(on), (*GIVEN, *given)).errors
+    return [(fault["item"], fault["code"]) for fault in faults if fault["item"] == "2.1"]
+
+
+def test_an_estimated_figure_holds_the_closing_up_until_it_is_confirmed_and_judged_anew() -> None:
+    recognised = appraised("2.1", "2.5", "2.5", 13)
+    assert faults_of_2_1(estimated_case(), recognised) == [("2.1", "figure-estimated")]
+    assert faults_of_2_1(estimated_case(30, confirmed=True), recognised) == [("2.1", "declaration-later")]
+    assert faults_of_2_1(estimated_case(30, confirmed=True), appraised("2.1", "2.5", "2.5", 30)) == []
+
+
+def test_an_estimated_figure_that_appraiser_or_council_corrected_holds_nothing_up() -> None:
+    assert faults_of_2_1(estimated_case(), appraised("2.1", "1", "1", 13)) == []
+    adjusted = when(adjust("2.1", "2.5"))
+    assert faults_of_2_1(estimated_case(), appraised("2.1", "2.5", "2.5", 13), *adjusted) == []
+
+
 OTHER = "b" * 32
 BOTH: tuple[Event, ...] = (
     *GIVEN,
