@@ -20,6 +20,7 @@ from shared.web import Problem, Terms, terms
 
 PROBLEMS: Final = {
     "agency-closed": Problem(409, "The agency's appraisal is closed", "Đã kết thúc thẩm định cơ quan này"),
+    "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency in the period", "Không có cơ quan này trong kỳ đánh giá"),
     "appraisal-not-open": Problem(409, "The appraisal is not open yet", "Chưa mở thẩm định cơ quan này"),
     "conflict-of-interest": Problem(403, "A conflict of interest was declared", "Đã khai báo xung đột lợi ích"),

@@ -39,13 +39,13 @@ class Desk:
         return filed, own, {logs[0]: {"size": filed_size}, logs[1]: {"size": own_size}}
 
     def case(self, moment: Moment, period: str, agency: str, actor: str, *, matched: bool = False) -> Case:
-        """An agency's case at the moment of the decision; Rejected `period-unknown`, `agency-unknown`."""
+        """An agency's case at the moment of the decision; Rejected `agency-unknown`, `agency-withdrawn`."""
         filed: Filed = moment.seen[f"submission/{period}"]
         opened, filing = filed.period.the_opened(), filed.of(agency)
         return Case(
             actor=actor,
             agency=agency,
-            group=filed.period.the_agency(agency).group,
+            group=filed.period.the_active(agency).group,
             time=moment.time,
             position=moment.position,
             rubric=filed.period.rubric_of(agency),
@@ -61,8 +61,8 @@ class Desk:
         """Every agency's case, and the agencies whose survey is complete; the decision has to see the survey's log."""
         returns: Returns = moment.seen[f"survey/{period}"]
         still_open = set(returns.open_agencies(known))
-        cases = {agency: self.case(moment, period, agency, actor) for agency in known.agencies}
-        return cases, frozenset(agency for agency in known.agencies if agency not in still_open)
+        cases = {agency: self.case(moment, period, agency, actor) for agency in known.active}
+        return cases, frozenset(agency for agency in known.active if agency not in still_open)
 
     async def decide_on_agency(
         self,
