@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from services.appraisal.appraisal import Appraisal, Case, carried, open_items
 from services.appraisal.appraisal import evolve as evolve_agency
+from services.appraisal.appraisal import open_items
+from services.appraisal.case import Appraisal, Case, carried
 from services.appraisal.chamber import Chamber
 from shared.decider import Decider, Rejected
 from shared.events import Event

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Response
 
 from services.appraisal import appraisal, council
-from services.appraisal.appraisal import Appraisal, Case
+from services.appraisal.case import Appraisal, Case
 from services.appraisal.views import Appraised, Filed, fold_appraised, fold_filed
 from shared.access import Caller, actor_id
 from shared.decider import Decider

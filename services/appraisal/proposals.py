@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.appraisal.appraisal import Appraisal, Case, evolve, in_time, reasoned, stated, value_of
+from services.appraisal.appraisal import evolve, value_of
+from services.appraisal.case import Appraisal, Case, in_time, reasoned, stated
 from services.appraisal.chamber import Proposal
 from shared.decider import Decider, Rejected
 from shared.events import Event

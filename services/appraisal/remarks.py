@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.appraisal.appraisal import Appraisal, Case, evolve, in_time
+from services.appraisal.appraisal import evolve
+from services.appraisal.case import Appraisal, Case, in_time
 from shared.decider import Decider, Rejected
 from shared.events import Event
 from shared.events.appraisal import ConflictDeclared, ConflictWorded, RemarkMade, RemarkWorded

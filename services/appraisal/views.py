@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from services.appraisal.appraisal import Declared
+from services.appraisal.case import Declared
 from services.appraisal.record import Record
 from shared.events import Entry, Event, instant, plain
 from shared.events.appraisal import (

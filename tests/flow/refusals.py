@@ -17,6 +17,8 @@ APPRAISER: Final[Who] = (Role.APPRAISER, None, "")
 IDLE_APPRAISER: Final[Who] = (Role.APPRAISER, None, "idle")
 CHAIR: Final[Who] = (Role.COUNCIL_CHAIR, None, "chair")
 OTHER_CHAIR: Final[Who] = (Role.COUNCIL_CHAIR, None, "member-1")
+STRANGER: Final[Who] = (Role.COUNCIL, None, "of-another-council")
+MONITOR: Final[Who] = (Role.MONITOR, None, "")
 SURVEYOR: Final[Who] = (Role.SURVEY_OFFICER, None, "")
 APPROVER: Final[Who] = (Role.APPROVER, None, "")
 ANYONE: Final[Who] = (None, None, "")
@@ -48,6 +50,8 @@ class Bad(NamedTuple):
 _ITEM = f"submission PUT …/agencies/{OPEN}/items"
 _APPRAISAL = f"appraisal PUT …/agencies/{FILED}/items"
 _RECOGNITION = f"appraisal POST …/agencies/{FILED}/recognitions"
+_SESSIONS = "…/council/sessions"
+_PROPOSALS = f"…/agencies/{FILED}/proposals"
 _STUDIES = "survey PUT …/studies"
 _NO_SUCH = "/periods/no-such"
 
@@ -69,6 +73,36 @@ MALFORMED: Final = [
     Bad(APPROVER, "scoring POST …/approval", {**APPROVAL, "dated": "20-1-2025"}, 422, "body-invalid", "dated"),
     Bad(OFFICER, "scoring GET …/table?after=-1", None, 400, "parameter-invalid", "after"),
 ]
+COUNCIL: Final = [
+    Bad(OFFICER, f"appraisal POST {_SESSIONS}", {"session": "x", "held_on": "mai", "place": "x"}, 422, "body-invalid",
+        "held_on"),
+    Bad(OFFICER, f"appraisal POST {_SESSIONS}", {"session": "x", "held_on": "2024-12-20"}, 422, "reason-missing",
+        "place"),
+    Bad(OTHER_CHAIR, f"appraisal POST {_SESSIONS}", {"session": "x", "held_on": "2024-12-20", "place": "x"}, 403,
+        "not-the-chair"),
+    Bad(CHAIR, f"appraisal POST {_SESSIONS}/none/closing", {"resolution": "1/NQ"}, 404, "session-unknown", "session"),
+    Bad(CHAIR, f"appraisal POST {_SESSIONS}/none/decision",
+        {"resolution": "1/NQ", "dated": "2024-12-20", "tally": TALLY}, 404, "session-unknown", "session"),
+    Bad(OFFICER, f"appraisal GET {_SESSIONS}/none/minutes", None, 404, "session-unknown", "session"),
+    Bad(OFFICER, f"appraisal GET {_SESSIONS}/none/minutes?format=odt", None, 400, "parameter-invalid", "format"),
+    Bad(STRANGER, f"appraisal GET {_SESSIONS}", None, 403, "not-seated"),
+    Bad(CHAIR, f"appraisal POST {_PROPOSALS}", {"session": "none", "item": "1.1", "data": "1", **REASON}, 404,
+        "session-unknown", "session"),
+    Bad(STRANGER, f"appraisal POST {_PROPOSALS}", {"session": "none", "item": "1.1", "data": "1", **REASON}, 403,
+        "not-seated"),
+    Bad(CHAIR, f"appraisal PUT {_PROPOSALS}/99/vote", {"choice": "for"}, 404, "proposal-unknown", "proposal"),
+    Bad(CHAIR, f"appraisal PUT {_PROPOSALS}/99/vote", {"choice": "maybe"}, 422, "body-invalid", "choice"),
+    Bad(STRANGER, f"appraisal PUT {_PROPOSALS}/99/vote", {"choice": "for"}, 403, "not-seated"),
+    Bad(OFFICER, f"appraisal PUT {_PROPOSALS}/99/vote", {"choice": "for"}, 403, "role-missing"),
+    Bad(OTHER_CHAIR, f"appraisal POST {_PROPOSALS}/99/decision", {"resolution": "1/NQ"}, 403, "not-the-chair"),
+    Bad(MONITOR, f"appraisal POST …/agencies/{FILED}/remarks", {"about": "1.1", "remark": "x"}, 403,
+        "field-not-assigned", "about"),
+    Bad(APPRAISER, f"appraisal POST …/agencies/{FILED}/conflict", {"reason": " "}, 422, "reason-missing", "reason"),
+    Bad(IDLE_APPRAISER, f"appraisal POST …/agencies/{FILED}/conflict", {"reason": "x"}, 403, "field-not-assigned",
+        "agency"),
+    Bad(APPRAISER, f"{_APPRAISAL}/1.1/appraisal", {"data": "1", "replaces": 9, **REASON}, 412, "stale-version",
+        "replaces"),
+]  # fmt: skip
 UNKNOWN: Final = [
     Bad(CLERK, f"{_ITEM}/9.9", {"data": "1"}, 404, "item-unknown", "9.9"),
     Bad(CLERK, f"{_ITEM}/2.1", {"data": "1"}, 422, "item-not-self-assessed", "2.1"),
@@ -181,6 +215,7 @@ EVIDENCE: Final = [
 
 ALL: Final = {
     "malformed": MALFORMED,
+    "council": COUNCIL,
     "unknown": UNKNOWN,
     "points": WRONG_POINTS,
     "reason": WITHOUT_REASON,

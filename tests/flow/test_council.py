@@ -1,7 +1,11 @@
 """An explanation round and the council: asked twice, a vote lost and a vote won, the result accepted, the minutes."""
 
+import asyncio
 import io
+import sys
+from asyncio.subprocess import PIPE
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import docx
@@ -13,6 +17,7 @@ from shared.access import Role
 from shared.documents import DOCX_TYPE, NATION
 from shared.rubric import Agency, Label
 from shared.rubric.period import ZONE
+from tests.conftest import ROOT
 from tests.flow.office import MEMBERS, SMALL, Office, patient, rubric, until
 
 NORTH: Final = "north"
@@ -20,14 +25,14 @@ CODE: Final = {"reason_code": "council-resolution"}
 WORDS: Final = {"reason": "Hội đồng thống nhất theo hồ sơ."}
 
 
-async def test_a_council_loses_a_vote_wins_a_vote_and_accepts_the_result(stack: Stack) -> None:
+async def test_a_council_loses_a_vote_wins_a_vote_and_accepts_the_result(stack: Stack, tmp_path: Path) -> None:
     agencies = [Agency(id=NORTH, name=Label(vi="Cục Thuế thành phố"))]
     council = {"members": MEMBERS, "decides_result": True}
     async with await Office.plan(stack, "council", ("central", rubric(SMALL), agencies), council=council) as office:
         await _appraise(office)
         await _hold(office)
         await _decide(office)
-        await _read(office)
+        await _read(office, tmp_path)
 
 
 async def _refused(code: str, client: Client, method: str, path: str, body: Any = None) -> list[dict[str, str]]:
@@ -111,14 +116,24 @@ async def _hold(office: Office) -> None:
     won = await _propose(office, officer, "12,5")
     await member.post("appraisal", office.here(NORTH, "/conflict"), {"reason": "Người thân công tác tại cơ quan."})
     await _refused("conflict-of-interest", member, "PUT", f"{won}/vote", {"choice": "against"})
-    for client, written in ((chair, False), (deputy, True)):
-        await client.put("appraisal", f"{won}/vote", {"choice": "for", "in_writing": written})
+    await chair.put("appraisal", f"{won}/vote", {"choice": "for"})
+    number = won.rpartition("/")[2]
+    await _command(office, office.token(Role.COUNCIL, name="member-1"), "vote", NORTH, number, "for", "--in-writing")
     path = office.here(rest="/council/sessions/first/closing")
     present = [office.subject(name) for name in ("chair", "member-1", "member-2")]
     errors = await _refused("session-incomplete", chair, "POST", path, {"resolution": "01/NQ-HĐTĐ", "present": present})
     assert [each["item"] for each in errors] == [f"{NORTH} 1.1"]
     await office.applied(await chair.post("appraisal", f"{won}/decision", {"resolution": "01/NQ-HĐTĐ", **WORDS}))
     assert await _council_points(office) == "12.5"
+
+
+async def _command(office: Office, token: str, *words: str) -> None:
+    """`parindex council …` with that token, as a process of its own."""
+    more = ("--period", office.period, "--home", str(office.stack.home.path), "--token", token)
+    command = (sys.executable, "-m", "deploy.cli", "council", *words, *more)
+    run = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, cwd=ROOT)
+    _, error = await run.communicate()
+    assert run.returncode == 0, error.decode()
 
 
 async def _propose(office: Office, client: Client, data: str) -> str:
@@ -154,7 +169,7 @@ async def _decide(office: Office) -> None:
     await office.finalise()
 
 
-async def _read(office: Office) -> None:
+async def _read(office: Office, folder: Path) -> None:
     """Members see how each voted, the officer the tallies; the minutes are read as DOCX again."""
     officer, member = await office.by(Role.OFFICER), await office.by(Role.COUNCIL, name="member-2")
     path = office.here(rest="/council/sessions/first")
@@ -171,6 +186,9 @@ async def _read(office: Office) -> None:
     bearer = {"Authorization": f"Bearer {office.token(Role.OFFICER)}"}
     answer = await office.http.get(f"{url}?format=docx", headers=bearer)
     assert (answer.status_code, answer.headers["content-type"]) == (200, DOCX_TYPE)
+    taken = folder / "bien-ban.docx"
+    await _command(office, office.token(Role.OFFICER), "minutes", "first", "--out", str(taken))
+    assert taken.read_bytes() == answer.content, "the same paper is the same bytes"
     paper: Any = docx.Document(io.BytesIO(answer.content))
     cells = [cell.text for table in paper.tables for row in table.rows for cell in row.cells]
     words = [*(paragraph.text for paragraph in paper.paragraphs), *cells]

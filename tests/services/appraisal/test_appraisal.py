@@ -11,14 +11,13 @@ from services.appraisal.appraisal import (
     DECIDER,
     Adjust,
     Appraise,
-    Case,
     Close,
     Command,
-    Declared,
     Open,
     Recognise,
     RequestExplanation,
 )
+from services.appraisal.case import Case, Declared
 from shared.decider import Rejected, fold
 from shared.events import Event
 from shared.events.appraisal import (

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.appraisal.appraisal import Case
+from services.appraisal.case import Case
 from services.appraisal.council import (
     DECIDER,
     AcceptResult,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.appraisal.appraisal import Case
+from services.appraisal.case import Case
 from services.appraisal.proposals import DECIDER, Cast, Command, Propose, Settle
 from shared.decider import Rejected, fold
 from shared.events import Event
