@@ -25,7 +25,7 @@ from shared.rubric.rules import (
     SurveyQuestion,
     YesNo,
 )
-from shared.rubric.values import exact_text
+from shared.rubric.values import Label, exact_text
 
 
 class Fault(NamedTuple):
@@ -197,6 +197,18 @@ def branch_faults(rubric: Rubric, leaf: Leaf) -> Iterator[Fault]:
     if rule.otherwise is None:
         for each in sorted(answers - set(named)):
             yield Fault(True, leaf.code, f"no case holds while item {rule.on} is {each}")
+
+
+def rule_labels(rule: Rule) -> Iterator[Label]:
+    """The labels of the rule's levels and steps, of all its branches."""
+    match rule:
+        case Levels() | Shares():
+            yield from (level.label for level in rule.levels)
+        case Steps():
+            yield from (step.label for step in rule.steps if step.label is not None)
+        case Branch():
+            for plain in [case.rule for case in rule.cases] + ([] if rule.otherwise is None else [rule.otherwise]):
+                yield from rule_labels(plain)
 
 
 def _circular(rubric: Rubric, code: str) -> bool:

@@ -71,10 +71,11 @@ def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
 
 def parse_yaml(text: str) -> Any:
     """The mappings, lists and strings of a YAML text, as its reader takes them; `file-invalid` with the line."""
-    return _parse(text)[1]
+    return parse_nodes(text)[1]
 
 
-def _parse(text: str) -> tuple[yaml.Node | None, Any]:
+def parse_nodes(text: str) -> tuple[yaml.Node | None, Any]:
+    """As `parse_yaml`, with the nodes that know where each value stands in the text."""
     if len(text) > MAX_FILE:
         raise RubricError("file-invalid", f"the file is longer than {MAX_FILE} characters")
     try:
@@ -93,8 +94,42 @@ def _parse(text: str) -> tuple[yaml.Node | None, Any]:
         raise RubricError("file-invalid", f"this is no YAML: {str(error).splitlines()[0]}") from None
 
 
+def places(text: str) -> dict[str, tuple[int, str]]:
+    """Line and path of every place that `check` names: the code of an item, `parts.bonus`, `bands.a`, `forms.f.q1`.
+
+    What is written twice has the place where it is written last.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    node, _ = parse_nodes(text)
+    if node is not None:
+        _walk(node, "", "", found)
+    return found
+
+
+def _walk(node: yaml.Node, path: str, place: str, found: dict[str, tuple[int, str]]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = f"{path}.{key.value}".lstrip(".")
+            name = place if key.value == "questions" else f"{place}.{key.value}".lstrip(".")
+            found.setdefault(name, (key.start_mark.line + 1, below))
+            _walk(value, below, name, found)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, each in enumerate(node.value):
+            below = f"{path}[{number}]"
+            name = _name(each, place, "code" if re.search(r"(^fields|\.criteria|\.items)$", path) else "id")
+            found[name] = (each.start_mark.line + 1, below)
+            _walk(each, below, name, found)
+
+
+def _name(node: yaml.Node, place: str, key: str) -> str:
+    """What `check` calls a member of a list: its code alone, or its id after the list's own name."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    name = next((str(value.value) for own, value in pairs if own.value == key), "")
+    return name if key == "code" else f"{place}.{name}"
+
+
 def _load(text: str, model: type[M], code: str) -> M:
-    node, data = _parse(text)
+    node, data = parse_nodes(text)
     try:
         return model.model_validate(data)
     except ValidationError as error:
