@@ -67,6 +67,10 @@ def _plain(leaf: Leaf, rule: PlainRule) -> Iterator[Fault]:
         yield from _steps(leaf, rule)
     if isinstance(rule, LateDays) and rule.beyond is not None and rule.last_day is None:
         yield Fault(False, leaf.code, "beyond holds after last_day, which is not stated")
+    if isinstance(rule, Proportional) and rule.of is not None and rule.rounding is not None:
+        rounded = Fraction(rule.rounding.of(Fraction(rule.of)))
+        if rounded > Fraction(rule.of) and (leaf.max is None or leaf.max > rule.of):
+            yield Fault(False, leaf.code, f"its rounding takes points to {exact_text(rounded)}, above {rule.of}")
     if leaf.step is not None:
         for points in _stated(rule):
             if points % Fraction(leaf.step):

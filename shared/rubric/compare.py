@@ -1,10 +1,12 @@
 """What differs between two rubrics: items, rules, maxima, labels, and everything of the head that a total rests on."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
 from shared.rubric.model import Criterion, Field, Leaf, Rubric, RubricHead
 from shared.rubric.reading import rule_text
+from shared.rubric.values import vietnamese
 
 ASPECTS: Final[Mapping[str, str]] = {
     "item": "tiêu chí",
@@ -132,6 +134,8 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return vietnamese(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.rubric.model import Rubric
 from shared.rubric.period import PeriodFile
-from shared.rubric.values import RubricError
+from shared.rubric.values import BY_PEOPLE, RubricError
 
 MAX_FILE: Final = 2 * 1024 * 1024
 """Longest file, in characters."""
@@ -65,8 +65,21 @@ def period_schema() -> dict[str, Any]:
 
 
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
-    schema = model.model_json_schema(mode="validation")
+    schema = _with_commas(model.model_json_schema(mode="validation"))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _with_commas(schema: Any) -> Any:
+    """The schema of a file: what an entry writes with a decimal point, people may write with a comma."""
+    match schema:
+        case {"pattern": str(pattern)}:
+            return {**schema, "pattern": pattern.replace(r"(\.[0-9]", "([.,][0-9]")}
+        case dict():
+            return {key: _with_commas(value) for key, value in schema.items()}
+        case list():
+            return [_with_commas(value) for value in schema]
+        case _:
+            return schema
 
 
 def parse_yaml(text: str) -> Any:
@@ -131,7 +144,7 @@ def _name(node: yaml.Node, place: str, key: str) -> str:
 def _load(text: str, model: type[M], code: str) -> M:
     node, data = parse_nodes(text)
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=BY_PEOPLE)
     except ValidationError as error:
         found = error.errors(include_url=False)
     inner = {fault["loc"][:depth] for fault in found for depth in range(len(fault["loc"]))}

@@ -245,6 +245,12 @@ def test_what_cannot_be_computed_is_an_error(scheme: Rubric, place: str, message
 
 
 WARNINGS: list[tuple[str, Rubric, str, str]] = [
+    (
+        "rounding above what it is of",
+        one(tree_leaf("1.1", rule={"kind": "proportional", "of": "2.5", "rounding": {"digits": "0"}})),
+        "1.1",
+        "takes points to 3, above 2.5",
+    ),
     ("unreachable maximum", one(tree_leaf("1.1", "11", rule=LEVELS), maximum="11"), "1.1", "gives at most 10"),
     ("level above the maximum", one(tree_leaf("1.1", "9", rule=LEVELS), maximum="9"), "1.1", "up to 10"),
     (
