@@ -39,6 +39,8 @@ class Code(NamedTuple):
 
 
 _FILES: Final = "`parindex rubric check`, `parindex period open`"
+_BOOK: Final = "`parindex rubric import`"
+_SHEETS: Final = "every file of a spreadsheet that is read, by the cell"
 _SUBMITTING: Final = "obstacles of a self-assessment; errors of `self-assessment-incomplete`"
 _CLOSING: Final = "errors of `leaf-open`, `period-open`"
 _OBSTACLES: Final = "`parindex period obstacles`; errors of `obstacles-remain`"
@@ -54,6 +56,17 @@ LISTED: Final[Mapping[str, Code]] = {
     "appraiser-missing": Code(
         "No appraiser is assigned to the field", "Chưa phân công người thẩm định lĩnh vực", "`parindex period progress`"
     ),
+    "cell-empty": Code("A cell that must say something is empty", "Ô bắt buộc đang để trống", _BOOK),
+    "cell-fixed": Code(
+        "A cell was changed whose value is changed in the rubric's file only",
+        "Ô này chỉ sửa được trong tệp bộ tiêu chí gốc",
+        _BOOK,
+    ),
+    "cell-too-long": Code(
+        "A text is longer than its place takes", "Nội dung dài hơn mức cho phép", f"{_BOOK}; a workbook that is written"
+    ),
+    "column-missing": Code("A column of the table is missing", "Bảng thiếu một cột", _BOOK),
+    "column-unknown": Code("The table has a column too many", "Bảng thừa một cột", _BOOK),
     "council-decision-missing": Code(
         "The council has not accepted the result as it stands",
         "Hội đồng chưa thông qua kết quả hiện tại",
@@ -102,6 +115,7 @@ LISTED: Final[Mapping[str, Code]] = {
         "Bản lưu chưa có sổ đến bản ghi mà kết quả cần",
         _OBSTACLES,
     ),
+    "item-missing": Code("An item of the rubric has no row", "Tiêu chí không có dòng trong bảng", _BOOK),
     "leaf-outdated": Code(
         "The item that chooses its rule was changed: appraise it again",
         "Mục quyết định quy tắc đã thay đổi: hãy thẩm định lại",
@@ -129,6 +143,17 @@ LISTED: Final[Mapping[str, Code]] = {
         "A rubric file has another form, or cannot be computed",
         "Tệp bộ tiêu chí sai quy cách, hoặc không tính được",
         f"{_FILES}; errors of `rubric-invalid`",
+    ),
+    "rule-unreadable": Code(
+        "A cell does not say a score rule of its kind", "Ô không ghi đúng dạng quy tắc chấm điểm", _BOOK
+    ),
+    "sheet-error": Code("A cell holds an error such as #N/A", "Ô chứa lỗi như #N/A", _SHEETS),
+    "sheet-formula": Code(
+        "A cell holds a formula: paste its value", "Ô chứa công thức: hãy dán giá trị thay cho công thức", _SHEETS
+    ),
+    "sheet-too-large": Code("The file is larger than what is read", "Tệp lớn hơn mức được đọc", _SHEETS),
+    "sheet-unreadable": Code(
+        "The file is no XLSX workbook, or no CSV in UTF-8", "Tệp không phải XLSX, hoặc không phải CSV UTF-8", _SHEETS
     ),
     "survey-open": Code("The survey is not complete", "Khảo sát chưa hoàn thành", f"{_OBSTACLES}, `period-open`"),
 }

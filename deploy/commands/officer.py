@@ -1,4 +1,4 @@
-"""`parindex rubric | period | assess | appraise`: what people do, over HTTP with their own token."""
+"""`parindex period | assess | appraise`: what people do, over HTTP with their own token."""
 
 import asyncio
 import json
@@ -12,13 +12,12 @@ from rich.table import Table
 
 from deploy.assessment import read_rows, send_rows
 from deploy.client import Client, Refused, key_of
-from deploy.fault import Fault
+from deploy.files import text_of, wrong
 from deploy.local.stack import Stack
-from shared.rubric import PeriodOpening, RubricError, check, load_period, load_rubric, opening
+from shared.rubric import PeriodOpening, RubricError, load_period, load_rubric, opening
 
 T = TypeVar("T")
 
-rubric = typer.Typer(help="Rubric files.", no_args_is_help=True)
 period = typer.Typer(
     help="A period of the index: open, close, finalise, consolidate, approve, publish.", no_args_is_help=True
 )
@@ -61,14 +60,6 @@ def told(answer: Any) -> None:
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
-def text_of(path: Path) -> str:
-    """The text of a file in UTF-8. Raises Fault."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"{path} cannot be read ({type(error).__name__}); give a file in UTF-8") from None
-
-
 def read_opening(path: Path) -> PeriodOpening:
     """A period's file with the rubric files that it names; Fault with the place of what is wrong."""
     try:
@@ -76,30 +67,7 @@ def read_opening(path: Path) -> PeriodOpening:
         rubrics = {group.rubric: load_rubric(text_of(path.parent / group.rubric)) for group in read.groups}
         return opening(read, rubrics)
     except RubricError as error:
-        raise _wrong(path, error) from None
-
-
-def _wrong(path: Path, error: RubricError) -> Fault:
-    where = f"{error.field}: " if error.field else ""
-    return Fault(f"{path}: {where}{error.message} ({error.code})")
-
-
-@rubric.command("check")
-def rubric_check(file: Path) -> None:
-    """Name each fault of a rubric file with its place: errors (cannot be computed) and warnings."""
-    try:
-        findings = check(load_rubric(text_of(file)))
-    except RubricError as error:
-        raise _wrong(file, error) from None
-    table = Table("", "nơi / place", "nội dung / finding", title=str(file))
-    for finding in findings:
-        table.add_row(str(finding.severity), finding.place, finding.message)
-    if findings:
-        Console().print(table)
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if errors:
-        raise Fault(f"{file} cannot be computed: {len(errors)} errors, the first at {errors[0].place}")
-    typer.echo(f"{file}: can be computed, {len(findings)} warnings")
+        raise wrong(path, error) from None
 
 
 @period.command("open")

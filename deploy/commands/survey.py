@@ -12,8 +12,9 @@ from typing import Annotated, Any, BinaryIO, Final
 import typer
 import yaml
 
-from deploy.commands.officer import DEFAULT_HOME, Home, Period, Token, run, text_of, told
+from deploy.commands.officer import DEFAULT_HOME, Home, Period, Token, run, told
 from deploy.fault import Fault
+from deploy.files import text_of
 from deploy.tickets import Asked, Ticket, tickets
 from shared.events import parse_instant
 
