@@ -15,6 +15,7 @@ from services.submission import evidence, reminders, takeover, views
 from services.submission import period as periods
 from services.submission import self_assessment as rules
 from services.submission.assessment import Requests, stream
+from services.submission.report import Report, report
 from services.submission.views import Book
 from shared.decider import Rejected
 from shared.events import Id, Instant
@@ -210,6 +211,11 @@ class Desk:
         book.dossier(agency)
         texts = await self._words(period, agency, size)
         return views.answer(book, agency, requests, texts, {log: size, asked: seen}, monitors)
+
+    async def report(self, period: str, agency: str) -> Report:
+        """An agency's self-assessment report as its log stands."""
+        answer, (book, _) = await self.self_assessment(period, agency), await self.book(period)
+        return report(answer, book.period.rubric_of(agency), book.period.the_opened())
 
     async def reminders(self, period: str, days: int, only: str | None) -> reminders.RemindersAnswer:
         """What is due within so many days by the deployment's clock, for one agency or for all."""
