@@ -140,10 +140,9 @@ async def _sent_with_an_estimate(office: Office) -> None:
 
 async def _reopened(office: Office, database: Database) -> None:
     """The clock closes the step; one agency is reopened, declares anew, submits; another closes by itself again."""
-    officer = {"agency": None}
     body = {"until": UNTIL.isoformat(), "reason_code": "as-declared", "reason": "Sáp nhập đơn vị"}
     other = f"/periods/{office.period}/agencies/{office.other}"
-    early = await office.call(Role.OFFICER, "POST", f"{other}/reopening", body, **officer)
+    early = await office.call(Role.OFFICER, "POST", f"{other}/reopening", body, agency=None)
     assert (early.status_code, code(early)) == (409, "step-still-open")
     await clock.forward([database.owner_url], DUE)
     assert await reminders(office, Role.OFFICER, 7, agency=None) == [(office.other, "self-assessment", True)]
@@ -160,7 +159,7 @@ async def _reopened(office: Office, database: Database) -> None:
     for agency in (office.agency, office.other):
         path = f"/periods/{office.period}/agencies/{agency}/reopening"
         assert (await office.call(Role.AGENCY, "POST", path, body)).status_code == 403
-        answer = await office.call(Role.OFFICER, "POST", path, body, **officer)
+        answer = await office.call(Role.OFFICER, "POST", path, body, agency=None)
         assert answer.status_code == 201, answer.text
     shown = await period()
     assert (set(shown["reopened"]), shown["submitted"]) == ({office.agency, office.other}, [])
