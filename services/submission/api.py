@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from services.submission import desk, evidence, intake, takeover, views
 from services.submission import report as reports
+from services.submission.book import reopened
 from services.submission.desk import Desk
 from services.submission.intake import Intake, Receipt
 from services.submission.reminders import RemindersAnswer
@@ -216,7 +217,7 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
             started=known.started,
             closed=known.closed is not None,
             submitted=sorted(book.standing.submitted) if watches else None,
-            reopened=views.reopened(book) if watches else None,
+            reopened=reopened(book) if watches else None,
             closing=known.closed if watches else None,
             heads={log: views.Head(size=size) for log, size in heads.items()},
         )

@@ -7,8 +7,9 @@ from pydantic import BaseModel
 
 from services.submission import assessment as rules
 from services.submission.assessment import Assessment, Requests
+from services.submission.book import Book, reopened_until
 from services.submission.period import STEP
-from services.submission.views import Book, Head, reopened_until
+from services.submission.views import Head
 from shared.events import Instant
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from services.submission.assessment import Request, digest
+from services.submission.book import Book, fold
 from services.submission.reminders import Reminder, due
-from services.submission.views import Book, fold
 from shared.events import Event
 from shared.events.submission import (
     ExplanationClosed,

@@ -8,8 +8,9 @@ import docx
 import pytest
 from openpyxl import load_workbook
 
+from services.submission.book import words
 from services.submission.report import Report, document, file, report
-from services.submission.views import answer, words
+from services.submission.views import answer
 from shared.events import Event
 from shared.events.submission import (
     EvidenceNamed,
