@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from services.appraisal.chamber import Chamber
 from shared.decider import Decider, Rejected
 from shared.events import Event
 from shared.events.appraisal import (
@@ -15,7 +16,6 @@ from shared.events.appraisal import (
     AppraisalReasoned,
     AppraiserAssigned,
     CouncilAdjusted,
-    CouncilSeated,
     ExplanationAsked,
     ExplanationRequested,
     ItemAppraised,
@@ -36,12 +36,17 @@ class Declared(NamedTuple):
 
 
 class Value(NamedTuple):
-    """What holds for an item: `data` where there is one, points, or that it does not apply."""
+    """What holds for an item: `data` where there is one, points, or that it does not apply.
+
+    `appraiser`: who gave it, where an appraiser did; `revision`: which of the item's appraisals it is, from 1.
+    """
 
     data: str | None
     points: Decimal | None
     not_applicable: bool
     judged: int | None
+    appraiser: str | None = None
+    revision: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Appraisal:
     adjusted: Mapping[str, Value] = field(default_factory=dict)
     requests: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    chair: str | None = None
+    chamber: Chamber = field(default_factory=Chamber)
 
     def value(self, item: str) -> Value | None:
         """What holds for an item: the council's value, else the appraised one."""
@@ -71,6 +76,7 @@ class Case:
 
     `answered`: how many requests for explanation of an item were answered or closed. `published`: whether the period's
     index is out, after which no score may move. `reopened`: whether its self-assessment is reopened and may change.
+    `matched`: the request names the version of the agency's appraisal that it rests on.
     """
 
     actor: str
@@ -84,6 +90,7 @@ class Case:
     answered: Mapping[str, int]
     published: bool
     reopened: bool = False
+    matched: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,10 @@ class Open:
 
 @dataclass(frozen=True)
 class Recognise:
-    """Recognise items as declared: those named, or all of a field that have no value yet."""
+    """Recognise items as declared: those named, or all of a field that have no value yet.
+
+    `replaces`: the revision of an item's appraisal that the appraiser has seen; 0 for none.
+    """
 
     case: Case
     items: tuple[str, ...]
@@ -108,11 +118,12 @@ class Recognise:
     judged: Mapping[str, int]
     reason_code: str
     reason: str
+    replaces: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Appraise:
-    """Correct an item's data, or settle that it does or does not apply."""
+    """Correct an item's data, or settle that it does or does not apply; `replaces` as in `Recognise`."""
 
     case: Case
     item: str
@@ -121,6 +132,7 @@ class Appraise:
     judged: int | None
     reason_code: str
     reason: str
+    replaces: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,10 +175,7 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
     if isinstance(command, Open):
         opened = AgencyOpened(agency=command.agency, submitted=command.submitted, of=command.of)
         return [opened] if command.of > state.of else []
-    if command.case.published:
-        raise Rejected("period-published", "the period's index is published; nothing that a score rests on may change")
-    if not state.opened:
-        raise Rejected("appraisal-not-open", "the agency has not submitted and the step is not closed", "agency")
+    in_time(state, command.case)
     match command:
         case Recognise():
             return _recognise(state, command)
@@ -180,17 +189,29 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
             return _close(state, command)
 
 
+def in_time(state: Appraisal, case: Case) -> None:
+    """Refuses what comes after the publication, before the agency's appraisal is open, or from who has a conflict of
+    interest with the agency."""
+    if case.published:
+        raise Rejected("period-published", "the period's index is published; nothing that a score rests on may change")
+    if not state.opened:
+        raise Rejected("appraisal-not-open", "the agency has not submitted and the step is not closed", "agency")
+    if case.actor in state.chamber.conflicts:
+        raise Rejected("conflict-of-interest", "you declared a conflict of interest with this agency", "agency")
+
+
 def _recognise(state: Appraisal, command: Recognise) -> list[Event]:
     case = command.case
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    reasoned(case.rubric, command.reason_code, command.reason)
     events: list[Event] = []
     for item in _items(state, command):
         leaf = _own_leaf(state, case, item)
+        _seen(state, case, item, command.replaces.get(item))
         declared = _judged(case, item, command.judged.get(item))
         if declared is None:
             raise Rejected("nothing-declared", f"the agency declared nothing on {item}: appraise it", "items")
-        value = _value(state, case, leaf, declared.data)
+        value = value_of(state, case, leaf, declared.data)
         events += _appraised(command, item, value, declared, case.position + len(events))
     return events
 
@@ -217,10 +238,11 @@ def _items(state: Appraisal, command: Recognise) -> Sequence[str]:
 def _appraise(state: Appraisal, command: Appraise) -> list[Event]:
     case = command.case
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    reasoned(case.rubric, command.reason_code, command.reason)
     leaf = _own_leaf(state, case, command.item)
+    _seen(state, case, command.item, command.replaces)
     declared = _judged(case, command.item, command.judged)
-    value = _value(state, case, leaf, _stated(command))
+    value = value_of(state, case, leaf, stated(command))
     return _appraised(command, command.item, value, declared, case.position)
 
 
@@ -239,6 +261,7 @@ def _appraised(
             judged=None if declared is None else declared.position,
             recognised=isinstance(command, Recognise),
             reason_code=command.reason_code,
+            appraiser=command.case.actor,
         ),
         AppraisalReasoned(agency=agency, item=item, of=position, reason=command.reason),
     ]
@@ -247,7 +270,7 @@ def _appraised(
 def _request(state: Appraisal, command: RequestExplanation) -> list[Event]:
     case, item = command.case, command.item
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.question)
+    reasoned(case.rubric, command.reason_code, command.question)
     _own_leaf(state, case, item)
     if command.until <= case.time:
         raise Rejected("until-passed", "the time to answer must lie ahead", "until")
@@ -261,19 +284,12 @@ def _request(state: Appraisal, command: RequestExplanation) -> list[Event]:
 
 def _adjust(state: Appraisal, command: Adjust) -> list[Event]:
     case, tally = command.case, command.tally
-    if state.chair != case.actor:
-        raise Rejected("not-the-chair", "only the seated chair of the council enters its adjustments")
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    if not state.chamber.presides(case.actor):
+        raise Rejected("not-the-chair", "only the seated chair of the council, or the deputy, enters its adjustments")
+    reasoned(case.rubric, command.reason_code, command.reason)
     leaf = case.rubric.leaf(command.item)
-    if tally.members != case.council.members:
-        raise Rejected("tally-invalid", f"the council has {case.council.members} members", "tally.members")
-    voted = tally.in_favour + tally.against + tally.abstained
-    if voted > tally.members or tally.in_writing > voted:
-        raise Rejected("tally-invalid", "more votes than members, or more in writing than votes", "tally")
-    if not case.council.carries(tally.in_favour):
-        few = f"{tally.in_favour} of {tally.members} members do not carry a decision"
-        raise Rejected("not-carried", few, "tally.in_favour")
-    value = _value(state, case, leaf, _stated(command))
+    carried(tally, case.council)
+    value = value_of(state, case, leaf, stated(command))
     return [
         CouncilAdjusted(
             agency=case.agency,
@@ -287,6 +303,18 @@ def _adjust(state: Appraisal, command: Adjust) -> list[Event]:
         ),
         AdjustmentReasoned(agency=case.agency, item=command.item, of=case.position, reason=command.reason),
     ]
+
+
+def carried(tally: Tally, council: Council) -> None:
+    """Refuses a tally that does not add up (`tally-invalid`), or in which too few are in favour (`not-carried`)."""
+    if tally.members != council.members:
+        raise Rejected("tally-invalid", f"the council has {council.members} members", "tally.members")
+    voted = tally.in_favour + tally.against + tally.abstained
+    if voted > tally.members or tally.in_writing > voted:
+        raise Rejected("tally-invalid", "more votes than members, or more in writing than votes", "tally")
+    if not council.carries(tally.in_favour):
+        few = f"{tally.in_favour} of {tally.members} members do not carry a decision"
+        raise Rejected("not-carried", few, "tally.in_favour")
 
 
 def _close(state: Appraisal, command: Close) -> list[Event]:
@@ -327,7 +355,8 @@ def _still_open(state: Appraisal) -> None:
         raise Rejected("agency-closed", "the agency's appraisal is closed; only the council may still adjust", "agency")
 
 
-def _reasoned(rubric: Rubric, code: str, words: str) -> None:
+def reasoned(rubric: Rubric, code: str, words: str) -> None:
+    """Refuses a decision without words, or with a reason code that the rubric does not know."""
     if not words.strip():
         raise Rejected("reason-missing", "say why", "reason")
     known = [reason.id for reason in rubric.reasons]
@@ -343,6 +372,19 @@ def _own_leaf(state: Appraisal, case: Case, item: str) -> Leaf:
     return leaf
 
 
+def _seen(state: Appraisal, case: Case, item: str, replaces: int | None) -> None:
+    """Refuses to put a value in the place of another appraiser's, unless the request says that it was seen."""
+    stands = state.appraised.get(item)
+    revision = 0 if stands is None else stands.revision
+    if replaces is None and not case.matched:
+        stale = stands is not None and stands.appraiser not in (None, case.actor)
+    else:
+        stale = replaces not in (None, revision)
+    if stale:
+        newest = f"the appraisal of {item} is at revision {revision}: look at it and name it in `replaces`"
+        raise Rejected("stale-version", newest, "replaces")
+
+
 def _judged(case: Case, item: str, judged: int | None) -> Declared | None:
     """The declaration that the decision judges; it must be the newest one."""
     declared = case.declared.get(item)
@@ -354,13 +396,25 @@ def _judged(case: Case, item: str, judged: int | None) -> Declared | None:
     return declared
 
 
-def _stated(command: Appraise | Adjust) -> str | None:
+class Statement(Protocol):
+    """A command that states an item's data, or that the item does not apply."""
+
+    @property
+    def item(self) -> str: ...
+    @property
+    def data(self) -> str | None: ...
+    @property
+    def not_applicable(self) -> bool: ...
+
+
+def stated(command: Statement) -> str | None:
+    """The data, None if the item is said not to apply; Rejected `data-invalid` unless it is one of the two."""
     if command.not_applicable == (command.data is not None):
         raise Rejected("data-invalid", "give either data or not_applicable", command.item)
     return command.data
 
 
-def _value(state: Appraisal, case: Case, leaf: Leaf, data: str | None) -> Value:
+def value_of(state: Appraisal, case: Case, leaf: Leaf, data: str | None) -> Value:
     """What the item's rule makes of the data; without data the item is said not to apply."""
     if data is not None:
         canonical, points = appraise(case.rubric, leaf.code, data, _answers(state, case))
@@ -388,21 +442,22 @@ def evolve(state: Appraisal, event: Event) -> Appraisal:
         case AgencyOpened():
             return replace(state, opened=True, of=event.of, closed=False)
         case ItemAppraised():
-            value = Value(event.data, event.points, event.not_applicable, event.judged)
+            before = state.appraised.get(event.item)
+            revision = 1 if before is None else before.revision + 1
+            value = Value(event.data, event.points, event.not_applicable, event.judged, event.appraiser, revision)
             return replace(state, appraised={**state.appraised, event.item: value})
         case CouncilAdjusted():
             value = Value(event.data, event.points, event.not_applicable, None)
-            return replace(state, adjusted={**state.adjusted, event.item: value})
+            chamber = state.chamber.evolve(event)
+            return replace(state, adjusted={**state.adjusted, event.item: value}, chamber=chamber)
         case ExplanationRequested():
             return replace(state, requests={**state.requests, event.item: state.requests.get(event.item, 0) + 1})
         case AgencyAppraised():
             return replace(state, closed=True)
         case AppraiserAssigned():
             return replace(state, fields={**state.fields, (event.appraiser, event.group): frozenset(event.fields)})
-        case CouncilSeated():
-            return replace(state, chair=event.chair)
         case _:
-            return state
+            return replace(state, chamber=state.chamber.evolve(event))
 
 
 DECIDER: Decider[Appraisal, Command, Event] = Decider(Appraisal(), decide, evolve)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.appraisal.appraisal import Declared
+from services.appraisal.record import Record
 from shared.events import Entry, Event, instant, plain
 from shared.events.appraisal import (
     AdjustmentReasoned,
@@ -94,7 +95,10 @@ def _filed(filing: Filing, position: int, event: Event) -> Filing:
 
 @dataclass(frozen=True)
 class Line:
-    """One decision on an item, with the words that were given beside it, if they are not erased."""
+    """One decision on an item, with the words that were given beside it, if they are not erased.
+
+    `revision`: which of the item's appraisals it is; `round`: which of the requests for explanation; both from 1.
+    """
 
     position: int
     time: str
@@ -110,11 +114,14 @@ class Line:
     tally: Mapping[str, int] | None = None
     until: str | None = None
     words: str | None = None
+    revision: int | None = None
+    round: int | None = None
 
-    def json(self) -> dict[str, Any]:
-        """As an answer shows it."""
+    def json(self, settled: frozenset[int] = frozenset()) -> dict[str, Any]:
+        """As an answer shows it; `settled`: the requests for explanation that are answered or closed."""
         shown = {name: value for name, value in self.__dict__.items() if value is not None}
-        return shown | ({} if self.points is None else {"points": plain(self.points)})
+        shown |= {} if self.points is None else {"points": plain(self.points)}
+        return shown if self.round is None else {**shown, "settled": self.position in settled}
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,7 @@ class Appraised:
     monitors: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     council: CouncilSeated | None = None
     finalised: int | None = None
+    record: Record = field(default_factory=Record)
 
     def fields_of(self, actor: str, group: str) -> frozenset[str]:
         """The fields of a group that an appraiser or monitor has."""
@@ -139,6 +147,8 @@ def fold_appraised(appraised: Appraised, entries: Sequence[Entry]) -> Appraised:
     for entry in entries:
         if entry.event is not None:
             appraised = _appraised(appraised, entry, entry.event)
+            record = appraised.record.evolve(entry, entry.event)
+            appraised = appraised if record is appraised.record else replace(appraised, record=record)
     return appraised
 
 
@@ -158,7 +168,8 @@ def _appraised(state: Appraised, entry: Entry, event: Event) -> Appraised:
         case AppraisalFinalised():
             return replace(state, finalised=entry.position)
         case ItemAppraised() | CouncilAdjusted() | ExplanationRequested():
-            own = (*state.lines.get(event.agency, ()), _line(entry, event))
+            before = state.lines.get(event.agency, ())
+            own = (*before, _line(entry, event, before))
             return replace(state, lines={**state.lines, event.agency: own})
         case AppraisalReasoned() | AdjustmentReasoned():
             return _worded(state, event.agency, event.of, event.reason)
@@ -168,16 +179,19 @@ def _appraised(state: Appraised, entry: Entry, event: Event) -> Appraised:
             return state
 
 
-def _line(entry: Entry, event: ItemAppraised | CouncilAdjusted | ExplanationRequested) -> Line:
+def _line(
+    entry: Entry, event: ItemAppraised | CouncilAdjusted | ExplanationRequested, before: tuple[Line, ...]
+) -> Line:
     what = entry.type.split(".")[1]
+    nth = 1 + sum(line.item == event.item and line.what == what for line in before)
     line = Line(
         entry.position, entry.header["time"], entry.actor, what, event.item, None, None, False, event.reason_code
     )
     match event:
         case ExplanationRequested():
-            return replace(line, until=instant(event.until))
+            return replace(line, until=instant(event.until), round=nth)
         case ItemAppraised():
-            line = replace(line, judged=event.judged)
+            line = replace(line, judged=event.judged, revision=nth)
         case CouncilAdjusted():
             line = replace(line, resolution=event.resolution, tally=event.tally.model_dump())
     return replace(line, data=event.data, points=event.points, not_applicable=event.not_applicable)

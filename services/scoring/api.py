@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.scoring import index
+from services.scoring import index, reports
+from services.scoring.desk import Desk
 from services.scoring.formula import CURRENT, FORMULAS
-from services.scoring.heads import Tree, archived_size, entries_of, final_result
-from services.scoring.index import Approve, Consolidate, Index, Publish, Situation
-from services.scoring.replay import Result, Step, history
-from services.scoring.scorecard import States
+from services.scoring.heads import entries_of
+from services.scoring.index import Approve, Consolidate, Publish
+from services.scoring.replay import Step, history
 from services.scoring.sight import (
     AGENCIES,
     FIELDS,
@@ -28,15 +28,14 @@ from services.scoring.sight import (
     shown_step,
     sight_of,
 )
-from services.scoring.views import Live, Look, Published, fold_published, scored_logs
+from services.scoring.views import Live
 from shared.access import Caller, Role, public, require
 from shared.decider import Rejected
 from shared.events import Id, Sha256
-from shared.events.scoring import Head, IndexPublished
-from shared.ledger import Moment, Projection
+from shared.ledger import Moment
 from shared.objects import Bucket
 from shared.service import Service
-from shared.web import Problem, Terms, accepted, etag, terms
+from shared.web import Problem, Terms, etag, terms
 
 PROBLEMS: Final = {
     "agency-unknown": Problem(404, "No such agency in the period", "Không có cơ quan này trong kỳ đánh giá"),
@@ -52,8 +51,7 @@ PROBLEMS: Final = {
     "result-outdated": Problem(409, "The result is outdated", "Kết quả đã cũ, hãy thực hiện lại"),
     "same-person": Problem(403, "Another person must approve", "Người tổng hợp không được tự phê duyệt"),
 }
-WAIT: Final = 10.0
-"""Seconds that a request with `after` waits at most."""
+
 
 Officer = Annotated[Caller, Depends(require(Role.OFFICER))]
 Approver = Annotated[Caller, Depends(require(Role.APPROVER))]
@@ -72,85 +70,6 @@ class ApprovalBody(BaseModel):
     dated: date
 
 
-class Desk:
-    """What the routes share: the live view, the published index, and what decisions rest on."""
-
-    def __init__(self, service: Service, live: Live) -> None:
-        self.service = service
-        self.live = live
-        self.published = Projection(Published(), fold_published, "entry")
-        self._applied = asyncio.Event()
-        service.follower.applied.append(self._wake)
-
-    def _wake(self, _: str) -> None:
-        self._applied.set()
-        self._applied = asyncio.Event()
-
-    async def look(self, period: str) -> Look:
-        """The period as it stands; Rejected `period-unknown`."""
-        look = await self.live.look(self.service.engine, period)
-        look.states.period.the_opened()
-        return look
-
-    async def look_after(self, period: str, version: int) -> Look:
-        """The period once its version is above the one given, or as it stands after `WAIT` seconds."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + WAIT
-        while True:
-            applied = self._applied
-            look = await self.look(period)
-            left = until - loop.time()
-            if look.version > version or left <= 0:
-                return look
-            try:
-                # another replica may apply the entries: then nobody wakes this one
-                await asyncio.wait_for(applied.wait(), min(left, 1.0))
-            except TimeoutError:
-                continue
-
-    async def publication(self, period: str) -> Published:
-        """What of the period is published."""
-        found: Published
-        [(_, found)] = await self.service.read(self.published.of(f"scoring/{period}"))
-        return found
-
-    async def own_head(self, period: str) -> tuple[Head, int]:
-        """The scoring log's head, and how far the archive proves it."""
-        log = f"scoring/{period}"
-        frontier = (await self.service.ledger.heads()).get(log)
-        if frontier is None:
-            raise Rejected("period-unknown", "there is no such period", "period")
-        tree = Tree(await self.service.ledger.read(log, 0, frontier.size))
-        key = self.service.register.signing_key(log).verifier
-        return tree.head(tree.size), await archived_size(self.service.objects, log, tree.size, tree, key)
-
-    async def final(self, period: str) -> tuple[Look, Result | None, dict[str, int]]:
-        """The period, its result at the heads of its finalising (None before it), and how far these are archived."""
-        look = await self.look(period)
-        finalised = look.states.appraisal.finalised
-        if finalised is None:
-            return look, None, {}
-        return look, *await final_result(self.service.engine, self.service.objects, period, finalised)
-
-    def situation(self, moment: Moment, period: str, look: Look, archived: dict[str, int]) -> Situation:
-        """What a decision rests on, at its moment."""
-        folded = {service: moment.seen[log] for service, log in scored_logs(period).items()}
-        return Situation(period, States.of(folded), moment.time, look.parked, archived)
-
-    async def execute(self, period: str, caller: Caller, on: Terms, command: Any, *, rests: bool) -> Response:
-        """Run a command on the period's index; `rests`: it rests on the followed logs."""
-        sees = [self.live.folds.of(log) for log in scored_logs(period).values()] if rests else []
-        result = await self.service.decide(
-            index.DECIDER, period, index.STREAM, command, actor=caller.actor, sees=sees, **on
-        )
-        return accepted(result)
-
-    async def archive_soon(self, period: str) -> None:
-        """Have the publication archived at once."""
-        log = f"scoring/{period}"
-        self.service.archive_soon(log, (await self.service.ledger.heads())[log].size)
-
-
 def router(service: Service, live: Live) -> APIRouter:
     """All routes of the scoring."""
     desk, routes = Desk(service, live), APIRouter()
@@ -158,6 +77,7 @@ def router(service: Service, live: Live) -> APIRouter:
     _decisions(desk, routes)
     _publication_reads(desk, routes)
     _public_routes(desk, routes)
+    reports.add(desk, routes)
     return routes
 
 
@@ -255,15 +175,13 @@ def _publication_reads(desk: Desk, routes: APIRouter) -> None:
     @routes.get("/periods/{period}/obstacles", tags=["publication"])
     async def obstacles(period: Id, caller: Insider) -> dict[str, Any]:
         """What holds the consolidation up, and what beside it the publication, each by name."""
-        look, _, archived = await desk.final(period)
+        look, on, size = await desk.standing(period)
         may_see_table(caller, look.states)
-        own, held = await desk.own_head(period)
-        on = Situation(period, look.states, look.time, look.parked, {**archived, f"scoring/{period}": held})
-        state = await _index(desk, period)
+        state = await desk.index(period)
         return {
             "period": period,
             "consolidation": [obstacle.json() for obstacle in index.obstacles(on)],
-            "publication": [obstacle.json() for obstacle in index.publication_obstacles(state, on, own.size)],
+            "publication": [obstacle.json() for obstacle in index.publication_obstacles(state, on, size)],
             "published": state.published is not None,
             "heads": look.shown_heads(),
         }
@@ -273,7 +191,7 @@ def _publication_reads(desk: Desk, routes: APIRouter) -> None:
         """The consolidated result that an approver approves: formula, heads, digest and table; and its approval."""
         look, result, _ = await desk.final(period)
         may_see_table(caller, look.states)
-        state = await _index(desk, period)
+        state = await desk.index(period)
         if state.consolidated is None:
             raise Rejected("not-consolidated", "nothing is consolidated yet", "period")
         if result is None or result.digest != state.consolidated.digest:
@@ -284,27 +202,11 @@ def _publication_reads(desk: Desk, routes: APIRouter) -> None:
         return body | {"period": period, "table": table, "approved": approved}
 
 
-async def _index(desk: Desk, period: str) -> Index:
-    """How far the index has come, from the scoring log's own entries."""
-    log, state = f"scoring/{period}", Index()
-    frontier = (await desk.service.ledger.heads()).get(log)
-    for entry in await desk.service.ledger.read(log, 0, 0 if frontier is None else frontier.size):
-        if entry.event is not None:
-            state = index.evolve(state, entry.event)
-    return state
-
-
 def _public_routes(desk: Desk, routes: APIRouter) -> None:
-    async def published(period: str) -> tuple[IndexPublished, Published, Look]:
-        found = await desk.publication(period)
-        if found.manifest is None:
-            raise Rejected("not-published", "no index of this period is published", "period")
-        return found.manifest, found, await desk.look(period)
-
     @routes.get("/published/{period}", tags=["public"], dependencies=[Depends(public)])
     async def published_index(period: Id) -> dict[str, Any]:
         """The published index: table, heads, formula, decision, and where the archive is. No token is needed."""
-        manifest, found, look = await published(period)
+        manifest, found, look = await desk.published_index(period)
         known = look.states.period
         opened = known.the_opened()
         rows = list(public_rows((card.row for card in found.cards.values()), known))
@@ -329,7 +231,7 @@ def _public_routes(desk: Desk, routes: APIRouter) -> None:
     @routes.get("/published/{period}/agencies/{agency}", tags=["public"], dependencies=[Depends(public)])
     async def published_card(period: Id, agency: Id) -> dict[str, Any]:
         """One agency's published card, where the publication policy shows points. No token is needed."""
-        manifest, found, look = await published(period)
+        manifest, found, look = await desk.published_index(period)
         known = look.states.period
         named, rubric = known.the_agency(agency), known.rubric_of(agency)
         policy = publication_of(known, agency)

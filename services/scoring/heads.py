@@ -77,6 +77,18 @@ async def entries_of(engine: AsyncEngine, log: str) -> tuple[list[Entry], Verifi
     return entries, None if row.key is None else VerificationKey.parse(row.key)
 
 
+async def archived_heads(
+    engine: AsyncEngine, objects: Objects, period: str, finalised: Finalised
+) -> tuple[dict[str, list[Entry]], dict[str, Tree], dict[str, int]]:
+    """The logs that a finalising sets heads for, their trees, and how far the archive proves each of them."""
+    logs, trees, archived = dict[str, list[Entry]](), dict[str, Tree](), dict[str, int]()
+    for log, size in head_sizes(period, finalised).items():
+        logs[log], key = await entries_of(engine, log)
+        trees[log] = await asyncio.to_thread(Tree, logs[log])
+        archived[log] = 0 if key is None else await archived_size(objects, log, size, trees[log], key)
+    return logs, trees, archived
+
+
 async def final_result(
     engine: AsyncEngine, objects: Objects, period: str, finalised: Finalised
 ) -> tuple[Result, dict[str, int]]:
@@ -84,11 +96,6 @@ async def final_result(
 
     Raises Rejected `log-incomplete` while this service has not yet applied what the finalising saw.
     """
-    sizes = head_sizes(period, finalised)
-    logs, trees, archived = dict[str, list[Entry]](), dict[str, Tree](), dict[str, int]()
-    for log, size in sizes.items():
-        logs[log], key = await entries_of(engine, log)
-        trees[log] = await asyncio.to_thread(Tree, logs[log])
-        archived[log] = 0 if key is None else await archived_size(objects, log, size, trees[log], key)
-    heads = {log: trees[log].head(size) for log, size in sizes.items()}
+    logs, trees, archived = await archived_heads(engine, objects, period, finalised)
+    heads = {log: trees[log].head(size) for log, size in head_sizes(period, finalised).items()}
     return await asyncio.to_thread(replay, logs, heads), archived

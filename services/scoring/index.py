@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
+from services.scoring.filed import Assessed
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.replay import Result
-from services.scoring.scorecard import SCORED, Assessed, Finalised, Judged, States, open_requests
+from services.scoring.scorecard import SCORED, Finalised, Judged, States, open_requests
 from shared.decider import Decider, Rejected
 from shared.events import Event, instant, parts_digest
 from shared.events.scoring import (
@@ -57,7 +58,12 @@ def head_sizes(period: str, finalised: Finalised) -> dict[str, int]:
 
 def obstacles(on: Situation) -> list[Obstacle]:
     """Everything that holds a consolidation up, in the order of the work; empty if nothing does."""
-    found = [*_agencies(on), *_survey(on)]
+    return [*_agencies(on), *_survey(on), *period_obstacles(on)]
+
+
+def period_obstacles(on: Situation) -> list[Obstacle]:
+    """Of `obstacles` those that are of no single agency and no campaign."""
+    found = list[Obstacle]()
     if on.states.appraisal.council is None:
         found.append(Obstacle("council-missing", "no Appraisal Council is seated"))
     finalised = on.states.appraisal.finalised
@@ -80,31 +86,41 @@ def publication_obstacles(state: "Index", on: Situation, size: int) -> list[Obst
 
 
 def _agencies(on: Situation) -> Iterator[Obstacle]:
-    states, rules = on.states, FORMULAS[CURRENT]
-    for agency in sorted(states.period.agencies):
-        if not states.appraisal.agencies.get(agency, Judged()).closed:
-            yield Obstacle("agency-open", "the agency's appraisal is not closed", agency)
-        if states.submission.agencies.get(agency, Assessed()).reopened:
-            yield Obstacle("reopening-open", "the self-assessment is reopened and may still change", agency)
-        missing = {leaf.code for leaf in states.survey.missing(agency, states.period.rubric_of(agency))}
-        for line in rules.card(states, agency, False).leaves:
-            if line.open and line.code not in missing:
-                yield Obstacle("leaf-open", "the item has no points yet", agency, line.code)
-        for request in open_requests(states, agency, on.time):
-            until = f"a request for explanation may be answered until {instant(request.until)}"
-            yield Obstacle("explanation-open", until, agency, request.item)
+    for agency in sorted(on.states.period.active):
+        yield from appraisal_obstacles(on, agency)
+
+
+def appraisal_obstacles(on: Situation, agency: str) -> Iterator[Obstacle]:
+    """What is open of an agency's appraisal."""
+    states = on.states
+    if not states.appraisal.agencies.get(agency, Judged()).closed:
+        yield Obstacle("agency-open", "the agency's appraisal is not closed", agency)
+    if states.submission.agencies.get(agency, Assessed()).reopened:
+        yield Obstacle("reopening-open", "the self-assessment is reopened and may still change", agency)
+    missing = {leaf.code for leaf in states.survey.missing(agency, states.period.rubric_of(agency))}
+    for line in FORMULAS[CURRENT].card(states, agency, False).leaves:
+        if line.open and line.code not in missing:
+            yield Obstacle("leaf-open", "the item has no points yet", agency, line.code)
+    for request in open_requests(states, agency, on.time):
+        until = f"a request for explanation may be answered until {instant(request.until)}"
+        yield Obstacle("explanation-open", until, agency, request.item)
 
 
 def _survey(on: Situation) -> Iterator[Obstacle]:
     states = on.states
     for campaign in sorted(states.survey.open_campaigns()):
         yield Obstacle("survey-open", "the campaign is not completed", campaign)
-    for agency in sorted(states.period.agencies):
-        asked = states.survey.campaign_of(agency)
-        if asked is not None and not asked.completed:
-            continue  # its campaign is named
-        for leaf in states.survey.missing(agency, states.period.rubric_of(agency)):
-            yield Obstacle("survey-open", "neither a campaign nor a study covers the item", agency, leaf.code)
+    for agency in sorted(states.period.active):
+        yield from survey_obstacles(on, agency)
+
+
+def survey_obstacles(on: Situation, agency: str) -> Iterator[Obstacle]:
+    """What the survey has not covered of an agency, but for what its campaign is still open for."""
+    asked = on.states.survey.campaign_of(agency)
+    if asked is not None and not asked.completed:
+        return  # its campaign is named
+    for leaf in on.states.survey.missing(agency, on.states.period.rubric_of(agency)):
+        yield Obstacle("survey-open", "neither a campaign nor a study covers the item", agency, leaf.code)
 
 
 def _heads(on: Situation, finalised: Finalised) -> Iterator[Obstacle]:

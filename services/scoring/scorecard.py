@@ -4,12 +4,13 @@ Each log is folded by itself and the states meet only when values are read, so t
 logs arrive cannot matter. No erasable entry is read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
+from services.scoring.filed import Assessed, Drafts, SubmissionState, said
 from shared import returns
 from shared.events import Entry, Event
 from shared.events.appraisal import (
@@ -25,6 +26,11 @@ from shared.events.appraisal import (
 )
 from shared.events.submission import (
     AgenciesAdded,
+    AgencyJoined,
+    AgencyRenamed,
+    AgencyWithdrawn,
+    EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     NotApplicableClaimed,
@@ -34,6 +40,7 @@ from shared.events.submission import (
     ReopeningClosed,
     RubricFieldSet,
     RubricSet,
+    SelfAssessmentApproved,
     SelfAssessmentClosed,
     SelfAssessmentReopened,
     SelfAssessmentSubmitted,
@@ -65,6 +72,9 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
         PeriodOpened,
         RubricSet,
         AgenciesAdded,
+        AgencyJoined,
+        AgencyRenamed,
+        AgencyWithdrawn,
         PeriodStarted,
         PointsDeclared,
         NotApplicableClaimed,
@@ -79,7 +89,15 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
 """The types, by service, that can move a score: after a finalising, one of them needs a new finalising."""
 
 READ: Final[Mapping[str, frozenset[str]]] = {
-    "submission": RELEVANT["submission"] | _tags(RubricFieldSet, ExplanationGiven, ExplanationClosed),
+    "submission": RELEVANT["submission"]
+    | _tags(
+        RubricFieldSet,
+        EvidenceUploaded,
+        EvidenceWithdrawn,
+        ExplanationGiven,
+        ExplanationClosed,
+        SelfAssessmentApproved,
+    ),
     "appraisal": RELEVANT["appraisal"]
     | _tags(
         AppraiserAssigned,
@@ -95,15 +113,6 @@ READ: Final[Mapping[str, frozenset[str]]] = {
 """The types, by service, that the folds read; none of them is erasable."""
 
 
-class Declared(NamedTuple):
-    """What an agency declared on an item last; `claimed`: that the item does not apply to it."""
-
-    position: int
-    data: str | None
-    points: Decimal | None
-    claimed: bool = False
-
-
 class Settled(NamedTuple):
     """What an appraiser or the council settled on an item last."""
 
@@ -111,6 +120,7 @@ class Settled(NamedTuple):
     data: str | None
     points: Decimal | None
     not_applicable: bool
+    reason_code: str
 
 
 class Request(NamedTuple):
@@ -125,61 +135,6 @@ class Finalised(NamedTuple):
 
     position: int
     seen: Mapping[str, int]
-
-
-@dataclass
-class Assessed:
-    """One agency's declarations. `answered`: the requests, by position in the appraisal log, answered or closed.
-
-    `reopened`: open again by an officer, neither submitted nor closed yet. `late`: whether its self-assessment stands
-    after a reopening, whatever the period's closing said; None where none was reopened.
-    """
-
-    items: dict[str, Declared] = field(default_factory=dict)
-    submitted: int | None = None
-    answered: set[int] = field(default_factory=set)
-    reopened: bool = False
-    late: bool | None = None
-
-    def copy(self) -> "Assessed":
-        return Assessed(dict(self.items), self.submitted, set(self.answered), self.reopened, self.late)
-
-
-@dataclass(frozen=True)
-class SubmissionState:
-    """A period and what its agencies declared, after a prefix of its submission log."""
-
-    period: Period = field(default_factory=Period)
-    agencies: Mapping[str, Assessed] = field(default_factory=dict)
-
-    def fold(self, entries: Sequence[Entry]) -> "SubmissionState":
-        """The state after more entries of the log; this one stays as it is."""
-        period, drafts = self.period, _Drafts(self.agencies, Assessed)
-        for entry in entries:
-            if entry.type not in READ["submission"]:
-                continue
-            match event := _said(entry):
-                case PointsDeclared():
-                    drafts.of(event.agency).items[event.item] = Declared(entry.position, event.data, event.points)
-                case NotApplicableClaimed():
-                    drafts.of(event.agency).items[event.item] = Declared(entry.position, None, None, claimed=True)
-                case SelfAssessmentSubmitted():
-                    draft = drafts.of(event.agency)
-                    draft.submitted, draft.late = entry.position, draft.late if draft.late is None else True
-                    draft.reopened = False
-                case SelfAssessmentReopened():
-                    draft = drafts.of(event.agency)
-                    draft.submitted, draft.late, draft.reopened = None, True, True
-                case ReopeningClosed():
-                    draft = drafts.of(event.agency)
-                    draft.submitted, draft.late = entry.position if event.submitted else None, event.submitted
-                    draft.reopened = False
-                case ExplanationGiven() | ExplanationClosed():
-                    if event.request is not None:
-                        drafts.of(event.agency).answered.add(event.request)
-                case _:
-                    period = period.evolve(event)
-        return SubmissionState(period, drafts.all)
 
 
 @dataclass
@@ -214,14 +169,12 @@ class AppraisalState:
 
     def fold(self, entries: Sequence[Entry]) -> "AppraisalState":
         """The state after more entries of the log; this one stays as it is."""
-        state, drafts = self, _Drafts(self.agencies, Judged)
+        state, drafts = self, Drafts(self.agencies, Judged)
         for entry in entries:
-            if entry.type not in READ["appraisal"]:
-                continue
-            match event := _said(entry):
+            match event := said(entry):
                 case ItemAppraised() | CouncilAdjusted():
                     draft = drafts.of(event.agency)
-                    settled = Settled(entry.position, event.data, event.points, event.not_applicable)
+                    settled = Settled(entry.position, event.data, event.points, event.not_applicable, event.reason_code)
                     by = draft.council if isinstance(event, CouncilAdjusted) else draft.appraised
                     by[event.item] = settled
                 case ExplanationRequested():
@@ -268,10 +221,11 @@ class Folded(NamedTuple):
     def fold(self, service: str, entries: Sequence[Entry]) -> "Folded":
         """After more entries of the log; this one stays as it is."""
         read, relevant, state = READ[service], RELEVANT[service], self.state
+        told = [entry for entry in entries if entry.type in read]
         moved = max((entry.position for entry in entries if entry.type in relevant), default=self.moved)
         if isinstance(state, Returns):
-            return Folded(returns.fold(state, [entry for entry in entries if entry.type in read]), moved)
-        return Folded(state.fold(entries), moved)
+            return Folded(returns.fold(state, told), moved)
+        return Folded(state.fold(told), moved)
 
 
 def before(service: str) -> Folded:
@@ -372,30 +326,3 @@ def open_requests(states: States, agency: str, at: datetime) -> list[Request]:
         for position, request in sorted(judged.requests.items())
         if position not in answered and request.until > at
     ]
-
-
-A = TypeVar("A", Assessed, Judged)
-
-
-class _Drafts(Generic[A]):
-    """The agencies' states while a batch is folded: each is copied once, when the batch first changes it."""
-
-    def __init__(self, agencies: Mapping[str, A], new: Callable[[], A]) -> None:
-        self.all: dict[str, A] = dict(agencies)
-        self._new: Callable[[], A] = new
-        self._fresh: set[str] = set()
-
-    def of(self, agency: str) -> A:
-        """The agency's state, for the batch to change."""
-        if agency not in self._fresh:
-            self._fresh.add(agency)
-            known = self.all.get(agency)
-            self.all[agency] = self._new() if known is None else known.copy()
-        return self.all[agency]
-
-
-def _said(entry: Entry) -> Event:
-    """The event of a score-bearing entry; ValueError where its data is gone, which no erasure can do."""
-    if entry.event is None:
-        raise ValueError(f"entry {entry.position} of {entry.log} bears on the score and has no data")
-    return entry.event

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from services.scoring.filed import Assessed
 from services.scoring.replay import Step
-from services.scoring.scorecard import Assessed, Judged, States
+from services.scoring.scorecard import Judged, States
 from shared.access import Caller, Role, own_agency
 from shared.decider import Rejected
 from shared.events import instant, plain
@@ -29,12 +30,16 @@ class Sight:
     appraised: bool = True
 
 
+def sees_table(caller: Caller, states: States) -> bool:
+    """Whether the caller may see all agencies side by side."""
+    council = states.appraisal.council
+    seated = council is not None and caller.actor in (council.chair, *council.members)
+    return caller.has(*WIDE) or (caller.has(*SEATED) and seated)
+
+
 def may_see_table(caller: Caller, states: States) -> None:
     """Refuses who may not see all agencies side by side, of those whom the route lets in: `not-seated`."""
-    if caller.has(*WIDE):
-        return
-    council = states.appraisal.council
-    if council is None or caller.actor not in (council.chair, *council.members):
+    if not sees_table(caller, states):
         raise Rejected("not-seated", "you do not sit on the period's Appraisal Council")
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -10,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from services.submission import desk, evidence, intake, takeover, views
+from services.submission import period as periods
 from services.submission import report as reports
 from services.submission.book import reopened
 from services.submission.desk import Desk
@@ -18,13 +21,23 @@ from services.submission.reminders import RemindersAnswer
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
 from shared.events import Code, Id, Instant, Sha256
-from shared.events.submission import Agency, Group, PeriodOpened, SelfAssessmentClosed, Source
+from shared.events.submission import (
+    Agency,
+    AgencyWithdrawn,
+    Decision,
+    Group,
+    PeriodOpened,
+    SelfAssessmentClosed,
+    Source,
+)
 from shared.ledger import Accepted
 from shared.objects import Bucket, ObjectMissing, StoreUnavailable
-from shared.rubric import PeriodOpening, Rubric
+from shared.rubric import Label, PeriodOpening, Rubric
 from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
+    "agency-exists": Problem(409, "The agency takes part already", "Cơ quan đã có trong kỳ đánh giá"),
+    "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency in this period", "Kỳ đánh giá không có cơ quan này"),
     "already-submitted": Problem(409, "The self-assessment is submitted", "Báo cáo tự đánh giá đã nộp"),
     "answer-missing": Problem(422, "Another item must be declared first", "Phải kê khai một mục khác trước"),
@@ -48,6 +61,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "item-unknown": Problem(404, "There is no such item", "Không có tiêu chí này"),
     "level-unknown": Problem(422, "There is no such level", "Không có mức này"),
     "message-too-large": Problem(413, "The message is too large", "Thông điệp quá lớn"),
+    "group-unknown": Problem(404, "No such group in the period", "Không có nhóm cơ quan này"),
+    "name-unchanged": Problem(409, "The agency bears this name", "Cơ quan đã mang tên này"),
     "name-invalid": Problem(422, "The file's name cannot be used", "Tên tệp không hợp lệ"),
     "not-json": Problem(400, "The message is not JSON", "Thông điệp không phải JSON"),
     "period-exists": Problem(409, "The period is open already", "Kỳ đánh giá đã được mở"),
@@ -70,6 +85,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "step-closed": Problem(409, "The step has ended", "Bước tự đánh giá đã kết thúc"),
     "step-still-open": Problem(409, "The step is still open", "Bước tự đánh giá còn hạn"),
     "store-unavailable": Problem(503, "The object store cannot be reached", "Không truy cập được kho tệp"),
+    "successor-invalid": Problem(422, "No such successor is possible", "Cơ quan kế thừa không hợp lệ"),
     "text-too-long": Problem(422, "The text is too long", "Nội dung quá dài"),
     "type-unknown": Problem(422, "The type of event is unknown", "Loại thông điệp không xác định"),
     "until-passed": Problem(422, "The time lies in the past", "Thời hạn đã qua"),
@@ -155,6 +171,34 @@ class SubmissionBody(_Body):
     digest: Sha256 | None = None
 
 
+class ChangeBody(_Body):
+    """The decision that a change among the agencies rests on."""
+
+    decision: Decision
+    dated: date
+
+
+class JoiningBody(ChangeBody):
+    """An agency that joins; `predecessor` is the one that it follows upon."""
+
+    agency: Id
+    group: Id
+    name: Label
+    predecessor: Id | None = None
+
+
+class RenamingBody(ChangeBody):
+    """An agency's new name."""
+
+    name: Label
+
+
+class LeavingBody(ChangeBody):
+    """The end of an agency's part; `successor` is the one that follows upon it."""
+
+    successor: Id | None = None
+
+
 class PeriodAnswer(BaseModel):
     """A period: its opening, its agencies, and whether its self-assessment is closed.
 
@@ -165,6 +209,7 @@ class PeriodAnswer(BaseModel):
     opened: PeriodOpened
     groups: list[Group]
     agencies: list[Agency]
+    withdrawn: list[AgencyWithdrawn]
     rubrics: dict[str, str]
     started: bool
     closed: bool
@@ -186,6 +231,7 @@ def router(desk_: Desk, intake_: Intake) -> APIRouter:
     """The routes of this service."""
     routes = APIRouter()
     _periods(routes, desk_)
+    _agencies(routes, desk_)
     _items(routes, desk_)
     _drafts(routes, desk_)
     _evidence(routes, desk_)
@@ -213,6 +259,7 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
             opened=opened,
             groups=list(opened.groups),
             agencies=list(known.agencies.values()),
+            withdrawn=list(known.withdrawn.values()),
             rubrics={group: rubric.id for group, rubric in known.rubrics.items()},
             started=known.started,
             closed=known.closed is not None,
@@ -255,6 +302,34 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
         return accepted(
             await desk_.reopen(period, agency, body.until, body.reason_code, body.reason, caller.actor, terms)
         )
+
+
+def _agencies(routes: APIRouter, desk_: Desk) -> None:
+    @routes.post("/periods/{period}/agencies", tags=["periods"], responses=_ACCEPTED)
+    async def join(period: Id, body: JoiningBody, caller: Officer, terms: CommandTerms) -> Response:
+        """Take an agency into a group of a period that has started, by a decision."""
+        change = partial(
+            periods.JoinAgency,
+            body.agency,
+            body.decision,
+            body.dated,
+            group=body.group,
+            name=body.name,
+            predecessor=body.predecessor,
+        )
+        return accepted(await desk_.change_agencies(period, change, caller.actor, terms))
+
+    @routes.post("/periods/{period}/agencies/{agency}/renaming", tags=["periods"], responses=_ACCEPTED)
+    async def rename(period: Id, agency: Id, body: RenamingBody, caller: Officer, terms: CommandTerms) -> Response:
+        """Give an agency another name from now on, by a decision; what was published keeps the names of its time."""
+        change = partial(periods.RenameAgency, agency, body.decision, body.dated, name=body.name)
+        return accepted(await desk_.change_agencies(period, change, caller.actor, terms))
+
+    @routes.post("/periods/{period}/agencies/{agency}/withdrawal", tags=["periods"], responses=_ACCEPTED)
+    async def withdraw(period: Id, agency: Id, body: LeavingBody, caller: Officer, terms: CommandTerms) -> Response:
+        """End an agency's part in the period, by a decision: its card is kept and not ranked."""
+        change = partial(periods.WithdrawAgency, agency, body.decision, body.dated, successor=body.successor)
+        return accepted(await desk_.change_agencies(period, change, caller.actor, terms))
 
 
 def _items(routes: APIRouter, desk_: Desk) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -140,6 +140,18 @@ class Desk:
     async def close_self_assessment(self, period: str, actor: str, terms: Terms) -> Accepted:
         """End the step of self-assessment."""
         return await self._decide_period(period, lambda at: periods.CloseSelfAssessment(at.time), actor, terms)
+
+    async def change_agencies(
+        self, period: str, change: Callable[..., periods.Command], actor: str, terms: Terms
+    ) -> Accepted:
+        """Join, rename or withdraw an agency; `change` lacks only whether the index is published."""
+        return await self._decide_period(
+            period,
+            lambda at: change(published=at.seen[_scoring(period)]),
+            actor,
+            terms,
+            self._sees(period, answers=False),
+        )
 
     async def approve(self, period: str, agency: str, digest: str, actor: str, terms: Terms) -> Accepted:
         """The head's approval; no request of a system ever becomes one."""
@@ -357,10 +369,15 @@ class Desk:
         )
 
     async def _decide_period(
-        self, period: str, command: Callable[[Moment], periods.Command], actor: str, terms: Terms
+        self,
+        period: str,
+        command: Callable[[Moment], periods.Command],
+        actor: str,
+        terms: Terms,
+        sees: Sequence[Prefix[Any]] = (),
     ) -> Accepted:
         return await self.service.decide(
-            periods.DECIDER, period, periods.STREAM, command, actor=actor, reads=(EVERY,), **terms
+            periods.DECIDER, period, periods.STREAM, command, actor=actor, reads=(EVERY,), sees=sees, **terms
         )
 
     def _sees(self, period: str, *, answers: bool) -> list[Prefix[Any]]:

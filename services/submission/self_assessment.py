@@ -190,7 +190,7 @@ def _require_period(state: Assessment, command: Case) -> None:
     state.period.the_opened()
     if not state.period.started:
         raise Rejected("period-not-started", "the period has not started yet")
-    state.period.the_agency(command.agency)
+    state.period.the_active(command.agency)
     if command.published:
         raise Rejected("period-published", "the index of this period is published")
 

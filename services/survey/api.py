@@ -1,6 +1,5 @@
 """The survey's HTTP door: campaigns, invitations, ballots, completion, imported studies."""
 
-from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -8,23 +7,24 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.survey import campaign
-from services.survey.boxes import Boxes, Place, fresh_tokens
-from services.survey.campaign import CompleteCampaign, ImportStudy, IssueInvitations, OpenCampaign
-from services.survey.views import CampaignView, Heads, SurveyView, campaign_view, survey_view
+from services.survey import booth, campaign
+from services.survey.boxes import Place, fresh_tokens
+from services.survey.campaign import CompleteCampaign, IssueInvitations, OpenCampaign, SendReminders
+from services.survey.desk import Desk
+from services.survey.study import HoldNoSurvey, ImportStudy
+from services.survey.views import CampaignView, SurveyView, campaign_view, survey_view
 from shared.access import Caller, Role, public, require
 from shared.decider import Rejected
 from shared.events import Code, Id, Instant
-from shared.ledger import EVERY, Accepted, Moment, Projection, Seen
-from shared.period import Period, fold_published
-from shared.returns import Returns, fold
+from shared.events.survey import Quota
+from shared.ledger import Moment
+from shared.period import Period
 from shared.rubric import RubricError, parse_number
-from shared.service import Service
 from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
 
 PROBLEMS: Final = {
+    "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency there", "Không có cơ quan này"),
     "boxes-not-empty": Problem(409, "Ballots are not in the log yet", "Còn phiếu chưa ghi vào nhật ký"),
     "campaign-closed": Problem(409, "The campaign has closed", "Đợt khảo sát đã kết thúc"),
@@ -48,14 +48,16 @@ PROBLEMS: Final = {
     "points-negative": Problem(422, "Points are not negative", "Điểm không được âm"),
     "points-off-step": Problem(422, "Off the step of points", "Điểm không đúng bước chấm"),
     "question-unknown": Problem(422, "The form has no such question", "Mẫu phiếu không có câu hỏi này"),
+    "reminders-invalid": Problem(422, "More reminders than invitations, or none", "Số lượt nhắc không hợp lệ"),
     "span-invalid": Problem(422, "The span is not one to come", "Thời gian khảo sát không hợp lệ"),
     "study-imported": Problem(409, "A study stands for the ballots", "Đã nhập kết quả khảo sát có sẵn"),
     "study-incomplete": Problem(422, "The study lacks points", "Kết quả khảo sát có sẵn chưa đủ điểm"),
+    "survey-not-held": Problem(409, "No survey is held in the period", "Kỳ này không tổ chức khảo sát"),
     "token-spent": Problem(409, "The invitation's ballot has been cast", "Phiếu mời đã được sử dụng"),
     "token-unknown": Problem(404, "There is no such invitation", "Không có phiếu mời này"),
     "too-few": Problem(422, "Fewer than five ballots", "Ít hơn năm phiếu"),
 }
-UNTRACED: Final = ("/ballots",)
+UNTRACED: Final = ("/ballots", booth.ROUTE)
 """Routes whose requests leave no span."""
 
 READERS: Final = (
@@ -68,6 +70,7 @@ READERS: Final = (
 )
 
 SurveyOfficer = Annotated[Caller, Depends(require(Role.SURVEY_OFFICER))]
+Officer = Annotated[Caller, Depends(require(Role.OFFICER))]
 Reader = Annotated[Caller, Depends(require(*READERS))]
 OnTerms = Annotated[Terms, Depends(terms)]
 Number = Annotated[str, Field(min_length=1, max_length=24)]
@@ -86,14 +89,31 @@ class CampaignBody(Body):
     group: Id
     opens: Instant
     closes: Instant
+    quota: Annotated[dict[Id, Quota] | None, Field(max_length=20, description="Ballots wanted, by form.")] = None
 
 
 class InvitationsBody(Body):
-    """So many invitations to fill in one form about one agency."""
+    """So many invitations to fill in one form about one agency; `quota`: the ballots wanted there from now on."""
 
     agency: Id
     form: Id
     count: int
+    quota: Quota | None = None
+
+
+class RemindersBody(Body):
+    """So many reminders that were sent to those invited with one form about one agency."""
+
+    agency: Id
+    form: Id
+    count: int
+
+
+class NotHeldBody(Body):
+    """The decision that the period has no survey: its number and date."""
+
+    decision: Annotated[str, Field(min_length=1, max_length=64)]
+    dated: date
 
 
 class BallotBody(Body):
@@ -115,6 +135,8 @@ class StudyBody(Body):
 class InvitationsAccepted(AcceptedBody):
     """The answer to an issue: its tokens, once. A repeat of the request shows none: they are stored nowhere."""
 
+    agency: Id
+    form: Id
     tokens: list[str]
 
 
@@ -124,64 +146,16 @@ class BallotCast(BaseModel):
     cast: bool
 
 
-class Desk:
-    """What the routes share: the service, its ballot boxes and projections."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.returns = Projection(Returns(), fold, "entry")
-        self.published = Projection(False, fold_published, "followed")
-        self.boxes = Boxes(service.ledger, self.returns, service.settings.box_interval)
-
-    def scoring(self, period: str) -> Seen:
-        """The period's scoring log, as decisions read it."""
-        return self.published.of(f"scoring/{period}")
-
-    def sees(self, period: str) -> tuple[Seen, ...]:
-        """The followed logs that most decisions rest on."""
-        return self.service.periods.of(f"submission/{period}"), self.scoring(period)
-
-    async def read(self, period: str) -> tuple[Period, Returns, Heads]:
-        """The period and its survey at one moment; Rejected `period-unknown`."""
-        logs = (f"submission/{period}", f"survey/{period}")
-        (filed, known), (size, returns) = await self.service.read(
-            self.service.periods.of(logs[0]), self.returns.of(logs[1])
-        )
-        known.the_opened()
-        return known, returns, {logs[0]: {"size": filed}, logs[1]: {"size": size}}
-
-    async def decide(
-        self,
-        period: str,
-        stream: str,
-        command: Callable[[Moment], campaign.Command],
-        caller: Caller,
-        on: Terms,
-        sees: tuple[Seen, ...],
-        within: Callable[[AsyncConnection], Awaitable[None]] | None = None,
-    ) -> Accepted:
-        """Run a command on the period's survey; Rejected `period-unknown`."""
-        return await self.service.decide(
-            campaign.DECIDER,
-            period,
-            stream,
-            command,
-            actor=caller.actor,
-            reads=(EVERY,),
-            sees=sees,
-            within=within,
-            **on,
-        )
-
-
 def router(desk: Desk) -> APIRouter:
     """All routes of the survey."""
     routes = APIRouter()
     _campaigns(desk, routes)
     _invitations(desk, routes)
+    _reminders(desk, routes)
     _ballots(desk, routes)
     _studies(desk, routes)
     _reads(desk, routes)
+    routes.include_router(booth.router(desk, PROBLEMS))
     return routes
 
 
@@ -192,7 +166,9 @@ def _campaigns(desk: Desk, routes: APIRouter) -> None:
 
         def build(at: Moment) -> OpenCampaign:
             known, out = _seen(at, period)
-            return OpenCampaign(body.campaign, body.group, body.opens, body.closes, known, at.time, at.position, out)
+            return OpenCampaign(
+                body.campaign, body.group, body.opens, body.closes, known, at.time, at.position, out, body.quota
+            )
 
         stream = campaign.campaign_stream(body.campaign)
         return accepted(await desk.decide(period, stream, build, caller, on, desk.sees(period)))
@@ -225,7 +201,7 @@ def _invitations(desk: Desk, routes: APIRouter) -> None:
 
         def build(at: Moment) -> IssueInvitations:
             known, out = _seen(at, period)
-            return IssueInvitations(name, body.agency, body.form, body.count, known, at.time, out)
+            return IssueInvitations(name, body.agency, body.form, body.count, known, at.time, out, body.quota)
 
         result = await desk.decide(
             period,
@@ -245,9 +221,26 @@ def _invitations(desk: Desk, routes: APIRouter) -> None:
             entry=result.entry_id,
             version=result.version,
             repeated=result.repeated,
+            agency=body.agency,
+            form=body.form,
             tokens=tokens,
         )
         return JSONResponse(shown.model_dump(), 201 if tokens else 200, {"ETag": etag(result.version)})
+
+
+def _reminders(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/campaigns/{name}/reminders", tags=["campaigns"])
+    async def send_reminders(period: Id, name: Id, body: RemindersBody, caller: SurveyOfficer, on: OnTerms) -> Response:
+        """Record that so many reminders were sent; to whom is told nowhere."""
+        result = await desk.decide(
+            period,
+            campaign.campaign_stream(name),
+            lambda at: SendReminders(name, body.agency, body.form, body.count, at.time),
+            caller,
+            on,
+            (),
+        )
+        return accepted(result)
 
 
 def _ballots(desk: Desk, routes: APIRouter) -> None:
@@ -269,6 +262,19 @@ def _studies(desk: Desk, routes: APIRouter) -> None:
             return ImportStudy(agency, points, body.document, body.dated, body.source, known, out)
 
         return accepted(await desk.decide(period, campaign.STUDIES_STREAM, build, caller, on, desk.sees(period)))
+
+    @routes.post("/periods/{period}/not-held", tags=["studies"])
+    async def hold_no_survey(period: Id, body: NotHeldBody, caller: Officer, on: OnTerms) -> Response:
+        """Say by a decision that no survey is held in the period: the rubrics say what stands in."""
+        result = await desk.decide(
+            period,
+            campaign.PERIOD_STREAM,
+            lambda at: HoldNoSurvey(body.decision, body.dated, at.seen[f"scoring/{period}"]),
+            caller,
+            on,
+            (desk.scoring(period),),
+        )
+        return accepted(result)
 
 
 def _reads(desk: Desk, routes: APIRouter) -> None:

@@ -37,6 +37,10 @@ _SET_UP = text("""
 _SPEND = text("""
     UPDATE token SET spent = true WHERE hash = :hash AND NOT spent RETURNING period, campaign, agency, form
 """)
+_FIND = text("""
+    SELECT token.period, token.campaign, token.agency, token.form, spent, closed, deployment_clock() AS clock
+    FROM token JOIN box USING (period, campaign, agency, form) WHERE hash = :hash
+""")
 _IS_KNOWN = text("SELECT 1 FROM token WHERE hash = :hash")
 _LOCK = text(f"SELECT current, closed, deployment_clock() AS clock FROM box WHERE {_PLACE} FOR UPDATE")  # noqa: S608 - constants
 _ADD = text(f"UPDATE box SET current = :current WHERE {_PLACE}")  # noqa: S608 - constants
@@ -99,7 +103,7 @@ class Boxes:
                 row = (await connection.execute(_LOCK, asdict(place))).one()
                 campaign.check_open(asked, row.clock)
                 if row.closed:  # emptied for good while this ballot waited for the lock
-                    raise Rejected("campaign-closed", "the campaign has closed", "token")
+                    raise _closed()
                 box = ballot.cast(Box(current=_load(row.current)), given)
                 await connection.execute(_ADD, {**asdict(place), "current": _dump(box.current)})
         except (SQLAlchemyError, OSError) as failure:
@@ -107,6 +111,29 @@ class Boxes:
             _logger.warning("a ballot could not be cast (%s)", type(failure).__name__)
             message = "the ballot may not have been counted: send it again, token-spent means that it was"
             raise Rejected("ledger-unavailable", message) from None
+
+    async def find(self, token: str) -> tuple[Place, Campaign]:
+        """Where the ballot of an unspent token belongs, and its campaign, which is open.
+
+        Rejected `token-unknown`, `token-spent`, `campaign-not-open`, `campaign-closed`, `ledger-unavailable`.
+        """
+        sought = ballot.token_hash(token)
+        try:
+            async with self._ledger.engine.connect() as connection:
+                row = (await connection.execute(_FIND, {"hash": sought})).one_or_none()
+                if row is None:
+                    raise _unknown()
+                if row.spent:
+                    raise _spent()
+                place = Place(row.period, row.campaign, row.agency, row.form)
+                asked = await self._campaign(connection, place)
+        except (SQLAlchemyError, OSError) as failure:
+            _logger.warning("an invitation could not be looked up (%s)", type(failure).__name__)
+            raise Rejected("ledger-unavailable", "the invitation cannot be looked up now; try again") from None
+        campaign.check_open(asked, row.clock)
+        if row.closed:
+            raise _closed()
+        return place, asked
 
     def issue(self, place: Place, tokens: Sequence[str]) -> Callable[[AsyncConnection], Awaitable[None]]:
         """What stores the hashes of fresh tokens, in the transaction that appends `invitations-issued`."""
@@ -250,8 +277,20 @@ async def _spend(connection: AsyncConnection, spending: bytes) -> Place:
     if row is not None:
         return Place(*row)
     if (await connection.execute(_IS_KNOWN, {"hash": spending})).one_or_none() is None:
-        raise Rejected("token-unknown", "there is no such invitation", "token")
-    raise Rejected("token-spent", "this invitation's ballot has been cast", "token")
+        raise _unknown()
+    raise _spent()
+
+
+def _unknown() -> Rejected:
+    return Rejected("token-unknown", "there is no such invitation", "token")
+
+
+def _spent() -> Rejected:
+    return Rejected("token-spent", "this invitation's ballot has been cast", "token")
+
+
+def _closed() -> Rejected:
+    return Rejected("campaign-closed", "the campaign has closed", "token")
 
 
 async def _move(connection: AsyncConnection, statement: Any, place: Place, turn: int, **more: str) -> None:

@@ -10,6 +10,8 @@ from shared.rubric import Council, RubricHead
 from shared.rubric import Field as RubricField
 
 Publication = Literal["everything", "points-only", "totals-only", "nothing"]
+Decision = Annotated[str, Field(min_length=1, max_length=64)]
+"""The number of a decision, such as `5691/QĐ-UBND`."""
 
 
 class Part(BaseModel):
@@ -96,6 +98,44 @@ class AgenciesAdded(Event):
 
     type: ClassVar[str] = "submission.agencies-added.v1"
     agencies: Annotated[tuple[Agency, ...], Field(min_length=1, max_length=200)]
+
+
+class AgencyJoined(Event):
+    """An agency joined a period that had started, by a decision; `predecessor` is the agency that it follows upon."""
+
+    type: ClassVar[str] = "submission.agency-joined.v1"
+    agency: Id
+    group: Id
+    name_vi: Text
+    name_en: Text
+    publication: Publication | None = None
+    predecessor: Id | None = None
+    decision: Decision
+    dated: date
+
+
+class AgencyRenamed(Event):
+    """An agency bears another name from here on, by a decision; what was published before keeps the old one."""
+
+    type: ClassVar[str] = "submission.agency-renamed.v1"
+    agency: Id
+    name_vi: Text
+    name_en: Text
+    decision: Decision
+    dated: date
+
+
+class AgencyWithdrawn(Event):
+    """An agency takes no further part in the period, by a decision: its card is kept and not ranked.
+
+    `successor` is the agency that it was merged into or that follows upon it.
+    """
+
+    type: ClassVar[str] = "submission.agency-withdrawn.v1"
+    agency: Id
+    successor: Id | None = None
+    decision: Decision
+    dated: date
 
 
 class PeriodStarted(Event):
@@ -270,6 +310,9 @@ EVENTS: tuple[type[Event], ...] = (
     RubricFieldSet,
     RubricSet,
     AgenciesAdded,
+    AgencyJoined,
+    AgencyRenamed,
+    AgencyWithdrawn,
     PeriodStarted,
     PointsDeclared,
     NotApplicableClaimed,

@@ -218,6 +218,8 @@ def _answers(rubric: Rubric, leaf: Leaf) -> set[str] | None:
         rules = [case.rule for case in leaf.rule.cases] + ([] if leaf.rule.otherwise is None else [leaf.rule.otherwise])
     answers: set[str] = set()
     for rule in rules:
+        if isinstance(rule, Levels) and any(level.up_to for level in rule.levels):
+            return None
         if isinstance(rule, Levels | Shares):
             answers.update(level.id for level in rule.levels)
         elif isinstance(rule, YesNo):

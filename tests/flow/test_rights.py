@@ -18,12 +18,14 @@ from tests.flow.office import SMALL, Office, rubric
 NORTH, EAST = "north", "east"
 READ: Final = "read"
 """In the tables below: the answer comes, instead of a refusal with the code given."""
-WIDE: Final = dict.fromkeys(("table", "obstacles", "card", "other-card", "history"), READ)
+WIDE: Final = dict.fromkeys(("table", "obstacles", "progress", "card", "other-card", "history"), READ)
 OWN: Final = {
-    "table": "role-missing", "obstacles": "role-missing", "card": READ, "other-card": "other-agency", "history": READ,
+    "table": "role-missing", "obstacles": "role-missing", "progress": READ, "card": READ, "other-card": "other-agency",
+    "history": READ,
 }  # fmt: skip
 FIELD: Final = {
-    "table": "role-missing", "obstacles": "role-missing", "card": READ, "other-card": READ, "history": READ,
+    "table": "role-missing", "obstacles": "role-missing", "progress": READ, "card": READ, "other-card": READ,
+    "history": READ,
 }  # fmt: skip
 MAY: Final[dict[tuple[Role | None, str | None, str], dict[str, str]]] = {
     (Role.OFFICER, None, ""): WIDE,
@@ -37,8 +39,8 @@ MAY: Final[dict[tuple[Role | None, str | None, str], dict[str, str]]] = {
     (Role.APPRAISER, None, "of-field-1"): FIELD,
     (Role.MONITOR, None, "of-field-2"): FIELD,
     (Role.APPRAISER, None, "of-nothing"): {
-        "table": "role-missing", "obstacles": "role-missing", "card": "field-not-assigned",
-        "other-card": "field-not-assigned", "history": "field-not-assigned",
+        "table": "role-missing", "obstacles": "role-missing", "progress": "field-not-assigned",
+        "card": "field-not-assigned", "other-card": "field-not-assigned", "history": "field-not-assigned",
     },
     (Role.SURVEY_OFFICER, None, ""): dict.fromkeys(WIDE, "role-missing"),
     (Role.OPS, None, ""): dict.fromkeys(WIDE, "role-missing"),
@@ -81,6 +83,7 @@ async def test_before_publication_each_role_reads_only_what_it_may(
     paths = {
         "table": halfway.here(rest="/table"),
         "obstacles": halfway.here(rest="/obstacles"),
+        "progress": halfway.here(rest="/progress"),
         "card": halfway.here(NORTH, "/card"),
         "other-card": halfway.here(EAST, "/card"),
         "history": halfway.here(NORTH, "/history"),

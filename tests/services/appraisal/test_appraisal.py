@@ -100,7 +100,13 @@ def adjust(item: str, data: str | None = "yes", on: Case | None = None, **change
 
 
 def appraised(
-    item: str, data: str | None, points: str | None, judged: int | None, *, not_applicable: bool = False
+    item: str,
+    data: str | None,
+    points: str | None,
+    judged: int | None,
+    *,
+    not_applicable: bool = False,
+    by: str | None = APPRAISER,
 ) -> Event:
     return ItemAppraised(
         agency="agency-01",
@@ -111,6 +117,7 @@ def appraised(
         judged=judged,
         recognised=True,
         reason_code="as-declared",
+        appraiser=by,
     )
 
 
@@ -316,3 +323,60 @@ def test_an_estimated_figure_that_appraiser_or_council_corrected_holds_nothing_u
     assert faults_of_2_1(estimated_case(), appraised("2.1", "1", "1", 13)) == []
     adjusted = when(adjust("2.1", "2.5"))
     assert faults_of_2_1(estimated_case(), appraised("2.1", "2.5", "2.5", 13), *adjusted) == []
+
+
+OTHER = "b" * 32
+BOTH: tuple[Event, ...] = (
+    *GIVEN,
+    AppraiserAssigned(appraiser=OTHER, group="central", fields=("1",)),
+    appraised("1.1", "yes", "2", 10),
+)
+
+
+def test_two_appraisers_never_overwrite_each_other_unseen() -> None:
+    other = case(OTHER)
+    for command in (correct("1.1", on=other), recognise("1.1", on=other)):
+        rejected = refused(command, BOTH)
+        assert (rejected.code, rejected.field) == ("stale-version", "replaces")
+    assert when(correct("1.1", on=other, replaces=1), BOTH)
+    assert when(recognise("1.1", on=other, replaces={"1.1": 1}), BOTH)
+    assert when(correct("1.1", on=replace(other, matched=True)), BOTH), "If-Match says that the whole was seen"
+
+
+def test_an_appraisal_read_before_another_ones_is_stale() -> None:
+    [first, _] = when(correct("1.1", on=case(OTHER), replaces=1), BOTH)
+    after = (*BOTH, first)
+    assert refused(correct("1.1", replaces=1), after).code == "stale-version"
+    assert refused(correct("1.1"), after).code == "stale-version"
+    assert when(correct("1.1", replaces=2), after)
+    assert refused(correct("1.2", replaces=1), after).code == "stale-version"
+    assert when(correct("1.2", "small", replaces=0), after)
+
+
+def test_an_appraiser_corrects_the_own_decision_without_more() -> None:
+    assert when(correct("1.1"), BOTH)
+
+
+def test_a_decision_stored_before_appraisers_were_named_is_replaced_as_ever() -> None:
+    old = appraised("1.1", "yes", "2", 10, by=None)
+    assert when(correct("1.1"), (*GIVEN, old))
+
+
+def test_a_second_round_asks_again_once_the_first_is_answered_and_the_last_word_is_the_councils() -> None:
+    ask = RequestExplanation(case(answered={"1.1": 1}), "1.1", NOW + timedelta(days=9), "as-declared", "Còn văn bản?")
+    first = ExplanationRequested(
+        agency="agency-01", item="1.1", until=NOW + timedelta(days=5), reason_code="as-declared"
+    )
+    given = (*GIVEN, *ALL_APPRAISED, first)
+    assert refused(replace(ask, case=case()), given).code == "explanation-open"
+    second, _ = when(ask, given)
+    again = (*given, second)
+    assert closing_faults(again, case(answered={"1.1": 1})) == [("1.1", "explanation-open")]
+    settled = case(answered={"1.1": 2})
+    [corrected, _] = when(correct("1.1", "no", on=settled), again)
+    adjusted = when(adjust("1.1", "yes"), (*again, corrected))[0]
+    state = fold(DECIDER, (*again, corrected, adjusted))
+    value = state.value("1.1")
+    assert value is not None
+    assert (value.data, value.points) == ("yes", Decimal(2))
+    assert DECIDER.decide(state, Close(settled)) == [AgencyAppraised(agency="agency-01")]

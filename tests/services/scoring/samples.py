@@ -22,12 +22,14 @@ from shared.events.scoring import Head
 from shared.events.submission import (
     AgenciesAdded,
     Agency,
+    EvidenceUploaded,
     NotApplicableClaimed,
     PeriodOpened,
     PeriodStarted,
     PointsDeclared,
     RubricFieldSet,
     RubricSet,
+    SelfAssessmentApproved,
     SelfAssessmentClosed,
     SelfAssessmentSubmitted,
 )
@@ -219,6 +221,15 @@ class Story:
 
     def claim(self, agency: str, item: str) -> Entry:
         event = NotApplicableClaimed(agency=agency, item=item)
+        return self.tell(SUBMISSION, event, stream=f"self-assessment/{agency}")
+
+    def prove(self, agency: str, *items: str) -> Entry:
+        """One document for these items."""
+        event = EvidenceUploaded(agency=agency, items=items, sha256="e" * 64, size=1, media_type="application/pdf")
+        return self.tell(SUBMISSION, event, stream=f"self-assessment/{agency}")
+
+    def approve(self, agency: str) -> Entry:
+        event = SelfAssessmentApproved(agency=agency, digest="0" * 64)
         return self.tell(SUBMISSION, event, stream=f"self-assessment/{agency}")
 
     def submit(self, agency: str) -> Entry:

@@ -1,5 +1,6 @@
 """The scorecards: which value of an item counts, and that the order between logs never matters."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -135,7 +136,23 @@ def test_a_request_for_explanation_is_open_until_it_is_answered_closed_or_its_ti
 def test_an_explanation_instead_of_evidence_answers_no_request() -> None:
     story = started()
     story.tell(SUBMISSION, ExplanationGiven(agency="a-01", item="2.1"))
-    assert story.states.submission.agencies == {}
+    own = story.states.submission.agencies["a-01"]
+    assert (own.proved, own.answered) == (frozenset({"2.1"}), set[int]())
+
+
+def test_what_the_head_approved_stands_until_data_or_evidence_change() -> None:
+    story = started()
+    changes: list[Callable[[], object]] = [
+        lambda: story.declare("a-01", "2.1", "4"),
+        lambda: story.claim("a-01", "2.1"),
+        lambda: story.prove("a-01", "1.1.1", "2.1"),
+        lambda: story.tell(SUBMISSION, ExplanationGiven(agency="a-01", item="2.1")),
+    ]
+    for change in changes:
+        story.approve("a-01")
+        assert story.states.submission.agencies["a-01"].approved
+        change()
+        assert not story.states.submission.agencies["a-01"].approved
 
 
 def test_appraisers_and_monitors_have_the_fields_that_were_assigned_last() -> None:

@@ -1,0 +1,75 @@
+"""`parindex period progress`: what officers read of a period."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy.client import Client
+from deploy.commands import officer
+from deploy.commands.officer import DEFAULT_HOME, Home, Name, Token
+from deploy.local.stack import Stack
+
+T = TypeVar("T")
+ZONE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
+
+
+def _read(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
+    async def whole() -> T:
+        async with Client(Stack.load(home).services, token) as client:
+            return await work(client)
+
+    return asyncio.run(whole())
+
+
+@officer.period.command("progress")
+def period_progress(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Where each agency stands, what holds it, whose turn it is, until when and by which command."""
+    answer = _read(home, token, lambda client: client.get("scoring", f"/periods/{name}/progress"))
+    Console().print(progress_table(answer))
+
+
+def progress_table(answer: dict[str, Any]) -> Table:
+    """The progress of a period as a table in Vietnamese and English."""
+    names = {step["step"]: f"{number} {step['name_vi']}" for number, step in enumerate(answer["steps"], 1)}
+    table = Table(title=f"Tiến độ / Progress: {answer['period']}")
+    for heading in ("Cơ quan\nAgency", "Bước\nStep"):
+        table.add_column(heading)
+    for heading in ("Kê khai\nDeclared", "Kiểm chứng\nProved", "Thẩm định\nAppraised", "Giải trình\nAnswered"):
+        table.add_column(heading, justify="right")
+    for heading in ("Vướng mắc\nHeld by", "Đến lượt\nWhose turn"):
+        table.add_column(heading)
+    for row in answer["agencies"]:
+        counts = row["counts"]
+        table.add_row(
+            row["name_vi"],
+            names.get(row["step"], "Đã công bố / Published"),
+            f"{counts['declared']}/{counts['to_declare']}",
+            f"{counts['proved']}/{counts['to_declare']}",
+            f"{counts['appraised']}/{counts['to_appraise']}",
+            f"{counts['answered']}/{counts['flagged']}",
+            _held(row["blocks"]),
+            "\n".join(map(_turn, row["turns"])),
+        )
+    if "blocks" in answer:
+        table.caption = "\n".join([_held(answer["blocks"]), *map(_turn, answer["turns"])]).strip()
+    return table
+
+
+def _held(blocks: list[dict[str, str]]) -> str:
+    """The codes with how many there are of each, in the order of the work."""
+    codes = [block["code"] for block in blocks]
+    return "\n".join(f"{code} × {codes.count(code)}" for code in dict.fromkeys(codes))
+
+
+def _turn(turn: dict[str, Any]) -> str:
+    until = ""
+    if "until" in turn:
+        over = " (quá hạn / overdue)" if turn["overdue"] else ""
+        until = f" trước / before {datetime.fromisoformat(turn['until']).astimezone(ZONE):%H:%M %d-%m-%Y}{over}"
+    return f"{turn['role']}: {turn['what_vi']}{until}\n  {turn.get('command') or turn['route']}"
