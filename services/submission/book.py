@@ -187,22 +187,19 @@ class Due(NamedTuple):
 
 
 def due(book: Book, requests: Requests, now: datetime) -> Due:
-    """What is to be closed because its time has ended."""
+    """What is to be closed because its time has ended; nothing is of an agency that takes no further part."""
     period = book.period
+    active = frozenset(period.active)
     last = None if period.opened is None else period.last_time(periods.STEP)
     over = period.started and period.closed is None and last is not None and now >= last
     late = [
         (position, request.agency)
         for position, request in sorted(requests.items())
-        if now >= request.until and request.agency in period.agencies
+        if now >= request.until and request.agency in active
     ]
     open_ = [each for each in late if each[0] not in book.dossier(each[1]).assessment.answered]
-    reopened = [
-        (agency, dossier.version)
-        for agency, dossier in sorted(book.dossiers.items())
-        if (until := reopened_until(dossier.assessment)) is not None and now >= until
-    ]
-    return Due(over, tuple(open_), tuple(reopened))
+    over_again = [(agency, book.dossiers[agency].version) for agency, until in reopened(book).items() if now >= until]
+    return Due(over, tuple(open_), tuple(over_again))
 
 
 def reopened_until(assessment: Assessment) -> datetime | None:
@@ -212,6 +209,7 @@ def reopened_until(assessment: Assessment) -> datetime | None:
 
 
 def reopened(book: Book) -> dict[str, datetime]:
-    """The agencies whose self-assessment is reopened, each with its new last time."""
-    found = {agency: reopened_until(dossier.assessment) for agency, dossier in sorted(book.dossiers.items())}
-    return {agency: until for agency, until in found.items() if until is not None}
+    """The agencies of the period whose self-assessment is reopened, each with its new last time."""
+    dossiers = [(agency, book.dossiers[agency]) for agency in sorted(book.period.active) if agency in book.dossiers]
+    found = [(agency, reopened_until(dossier.assessment)) for agency, dossier in dossiers]
+    return {agency: until for agency, until in found if until is not None}

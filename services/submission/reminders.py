@@ -46,7 +46,7 @@ def due(book: Book, requests: Requests, now: datetime, ahead: timedelta) -> list
     """What is overdue or ends within the time ahead, and what has no date; by time, agency and item."""
     found = [
         reminder
-        for agency in sorted(book.period.agencies)
+        for agency in sorted(book.period.active)
         for reminder in _of(book, agency, requests, now)
         if reminder.overdue or reminder.due is None or reminder.due <= now + ahead
     ]
