@@ -1,5 +1,6 @@
 """The HTTP door: periods, self-assessments, evidence, approval, submission, and the intake of agencies' systems."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from services.submission import desk, evidence, intake, takeover, views
 from services.submission import period as periods
+from services.submission import report as reports
+from services.submission.book import reopened
 from services.submission.desk import Desk
 from services.submission.intake import Intake, Receipt
 from services.submission.reminders import RemindersAnswer
@@ -99,6 +102,7 @@ System = Annotated[Caller, Depends(require(Role.AGENCY))]
 Head = Annotated[Caller, Depends(require(Role.AGENCY_HEAD))]
 Watcher = Annotated[Caller, Depends(require(*_WATCHERS, *_OWN))]
 Reader = Annotated[Caller, Depends(require(*_READERS, *_OWN))]
+ReportFormat = Annotated[reports.Format, Query(alias="format")]
 Reminded = Annotated[Caller, Depends(require(Role.OFFICER, *_OWN))]
 CommandTerms = Annotated[Terms, Depends(terms)]
 
@@ -260,7 +264,7 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
             started=known.started,
             closed=known.closed is not None,
             submitted=sorted(book.standing.submitted) if watches else None,
-            reopened=views.reopened(book) if watches else None,
+            reopened=reopened(book) if watches else None,
             closing=known.closed if watches else None,
             heads={log: views.Head(size=size) for log, size in heads.items()},
         )
@@ -373,6 +377,15 @@ def _drafts(routes: APIRouter, desk_: Desk) -> None:
         """What the agency declared in an earlier period, item by item, to be looked at and taken over."""
         _may_read(caller, agency)
         return await desk_.drafts(period, earlier, agency)
+
+    @routes.get("/periods/{period}/agencies/{agency}/report", tags=["self-assessment"], response_class=Response)
+    async def report(period: Id, agency: Id, caller: Reader, format_: ReportFormat = "docx") -> Response:
+        """The self-assessment report in its official layout, with the digest that the head approved."""
+        _may_read(caller, agency)
+        built = await desk_.report(period, agency)
+        content = await asyncio.to_thread(reports.file, built, format_)
+        headers = {"Content-Disposition": f'attachment; filename="self-assessment-{period}-{agency}.{format_}"'}
+        return Response(content, media_type=reports.MEDIA_TYPES[format_], headers=headers)
 
 
 def _evidence(routes: APIRouter, desk_: Desk) -> None:

@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from services.submission.period import STEP
+from shared.decider import Rejected
 from shared.events import Event, plain
 from shared.events.submission import (
     EvidenceUploaded,
@@ -159,6 +161,22 @@ def warnings(assessment: Assessment, rubric: Rubric) -> Iterator[dict[str, str]]
     for code in rubric.leaves:
         if assessment.items.get(code, Item()).estimated:
             yield {"item": code, "code": "figure-estimated", "detail": "the figure is estimated: replace or confirm it"}
+
+
+def require_open(state: Assessment, time: datetime) -> None:
+    """Refuse a change of the self-assessment once it is submitted or its step has ended."""
+    if state.submitted:
+        raise Rejected("already-submitted", "the self-assessment is submitted")
+    if not open_at(state, time):
+        raise Rejected("step-closed", "the step of self-assessment has ended")
+
+
+def open_at(state: Assessment, time: datetime) -> bool:
+    """Whether the agency's step is open: until the period's last time, or for a reopened agency until its own."""
+    if state.reopened is not None:
+        return time < state.reopened.until
+    last = state.period.last_time(STEP)
+    return state.period.closed is None and (last is None or time < last)
 
 
 def evolve(state: Assessment, event: Event) -> Assessment:

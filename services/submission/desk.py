@@ -11,11 +11,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
+from services.submission import book as books
 from services.submission import evidence, reminders, takeover, views
 from services.submission import period as periods
 from services.submission import self_assessment as rules
 from services.submission.assessment import Requests, stream
-from services.submission.views import Book
+from services.submission.book import Book
+from services.submission.report import Report, report
 from shared.decider import Rejected
 from shared.events import Id, Instant
 from shared.events.submission import Source
@@ -121,9 +123,9 @@ class Desk:
     def __init__(self, service: Service) -> None:
         self.service = service
         self._ledger = service.ledger
-        self._books: Projection[Book] = Projection(Book(), views.fold, "entry")
-        self._requests: Projection[Requests] = Projection({}, views.fold_requests, "followed")
-        self._monitors: Projection[views.Monitors] = Projection({}, views.fold_monitors, "followed")
+        self._books: Projection[Book] = Projection(Book(), books.fold, "entry")
+        self._requests: Projection[Requests] = Projection({}, books.fold_requests, "followed")
+        self._monitors: Projection[books.Monitors] = Projection({}, books.fold_monitors, "followed")
         self._published: Projection[bool] = Projection(False, fold_published, "followed")
         self._confirming = asyncio.Semaphore(CONFIRMATIONS)
 
@@ -189,7 +191,7 @@ class Desk:
             )
             if published:
                 continue
-            due = views.due(book, requests, now)
+            due = books.due(book, requests, now)
             if due.step:
                 await self.close_self_assessment(period, actor, _timer(f"{periods.STEP}@{size}"))
             for request, agency in due.requests:
@@ -223,6 +225,11 @@ class Desk:
         texts = await self._words(period, agency, size)
         return views.answer(book, agency, requests, texts, {log: size, asked: seen}, monitors)
 
+    async def report(self, period: str, agency: str) -> Report:
+        """An agency's self-assessment report as its log stands."""
+        answer, (book, _) = await self.self_assessment(period, agency), await self.book(period)
+        return report(answer, book.period.rubric_of(agency), book.period.the_opened())
+
     async def reminders(self, period: str, days: int, only: str | None) -> reminders.RemindersAnswer:
         """What is due within so many days by the deployment's clock, for one agency or for all."""
         now, log, asked = await self._ledger.now(), _log(period), _appraisal(period)
@@ -254,7 +261,7 @@ class Desk:
         """The words of an agency's stream, read now so that erased ones are gone."""
         async with self.service.engine.connect() as connection:
             entries = await read_entries(connection, "entry", _log(period), 0, size, [stream(agency)])
-        return views.words(entries)
+        return books.words(entries)
 
     async def _taken(self, agency: str, ask: Declare, source: Source) -> Draft:
         """The command that takes a draft over, its files locked for as long as this period's are.

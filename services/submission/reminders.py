@@ -7,8 +7,9 @@ from pydantic import BaseModel
 
 from services.submission import assessment as rules
 from services.submission.assessment import Assessment, Requests
+from services.submission.book import Book, reopened_until
 from services.submission.period import STEP
-from services.submission.views import Book, Head, reopened_until
+from services.submission.views import Head
 from shared.events import Instant
 
 
@@ -45,7 +46,7 @@ def due(book: Book, requests: Requests, now: datetime, ahead: timedelta) -> list
     """What is overdue or ends within the time ahead, and what has no date; by time, agency and item."""
     found = [
         reminder
-        for agency in sorted(book.period.agencies)
+        for agency in sorted(book.period.active)
         for reminder in _of(book, agency, requests, now)
         if reminder.overdue or reminder.due is None or reminder.due <= now + ahead
     ]

@@ -15,10 +15,11 @@ from services.submission.assessment import (
     digest,
     evolve,
     faults,
+    open_at,
+    require_open,
     total,
 )
 from services.submission.evidence import MAX_FILES, file_name
-from services.submission.period import STEP
 from shared.decider import Decider, Rejected
 from shared.events import Event
 from shared.events.submission import (
@@ -194,22 +195,6 @@ def _require_period(state: Assessment, command: Case) -> None:
         raise Rejected("period-published", "the index of this period is published")
 
 
-def _require_open(state: Assessment, command: Case) -> None:
-    """Refuse a change of the self-assessment once it is submitted or its step has ended."""
-    if state.submitted:
-        raise Rejected("already-submitted", "the self-assessment is submitted")
-    if not _open_at(state, command.time):
-        raise Rejected("step-closed", "the step of self-assessment has ended")
-
-
-def _open_at(state: Assessment, time: datetime) -> bool:
-    """Whether the agency's step is open: until the period's last time, or for a reopened agency until its own."""
-    if state.reopened is not None:
-        return time < state.reopened.until
-    last = state.period.last_time(STEP)
-    return state.period.closed is None and (last is None or time < last)
-
-
 def _words(text: str, place: str) -> str:
     """Words that a command cannot do without, trimmed."""
     words = text.strip()
@@ -224,7 +209,7 @@ def _declare(state: Assessment, command: Declare) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
     taken = command.taken
     if command.estimated or taken is not None or not state.items.get(command.item, Item()).estimated:
-        _require_open(state, command)
+        require_open(state, command.time)
     # an estimated figure is replaced or confirmed at any time before the publication, but for a new estimate
     data, points = declare(rubric, command.item, command.data, answers_of(state))
     declared = PointsDeclared(
@@ -265,7 +250,7 @@ def _taken_files(state: Assessment, command: Declare, taken: Taken, data: str) -
 
 def _claim(state: Assessment, command: ClaimNotApplicable) -> list[Event]:
     leaf = self_assessed(state.period.rubric_of(command.agency), command.item)
-    _require_open(state, command)
+    require_open(state, command.time)
     if not leaf.may_not_apply:
         raise Rejected("item-always-applies", "this item applies to every agency", command.item)
     reason = _words(command.reason, "reason")
@@ -276,7 +261,7 @@ def _claim(state: Assessment, command: ClaimNotApplicable) -> list[Event]:
 def _explain(state: Assessment, command: Explain) -> list[Event]:
     if command.request is None:
         self_assessed(state.period.rubric_of(command.agency), command.item)
-        _require_open(state, command)
+        require_open(state, command.time)
     else:
         _require_answerable(state, command, command.request)
     text = _words(command.text, "text")
@@ -313,7 +298,7 @@ def _record(state: Assessment, command: RecordEvidence) -> list[Event]:
         if rubric.leaf(code).code in asked:
             continue  # further files in the round of explanation, on whatever item
         self_assessed(rubric, code)
-        _require_open(state, command)
+        require_open(state, command.time)
     held = [state.items.get(code, Item()).evidence for code in items]
     if all(command.sha256 in evidence for evidence in held):
         return []
@@ -328,7 +313,7 @@ def _record(state: Assessment, command: RecordEvidence) -> list[Event]:
 
 def _withdraw(state: Assessment, command: WithdrawEvidence) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
-    _require_open(state, command)
+    require_open(state, command.time)
     served = [code for code in rubric.leaves if command.sha256 in state.items.get(code, Item()).evidence]
     items = tuple(dict.fromkeys(command.items)) or tuple(served)
     strange = [code for code in items if rubric.leaf(code).code not in served]
@@ -348,7 +333,7 @@ def _close(state: Assessment, command: CloseExplanation) -> list[Event]:
 
 
 def _approve(state: Assessment, command: Approve) -> list[Event]:
-    _require_open(state, command)
+    require_open(state, command.time)
     _require_digest(state, command.digest)
     if state.approved == command.digest:
         return []
@@ -362,7 +347,7 @@ def _require_digest(state: Assessment, given: str) -> None:
 
 def _submit(state: Assessment, command: Submit) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
-    _require_open(state, command)
+    require_open(state, command.time)
     errors = list(faults(state, rubric))
     if errors:
         places = len({error["item"] for error in errors})
@@ -389,7 +374,7 @@ def _reopen(state: Assessment, command: Reopen) -> list[Event]:
         raise Rejected("reason-code-unknown", f"the rubric's reason codes are {', '.join(known)}", "reason_code")
     if command.until <= command.time:
         raise Rejected("until-passed", "the new last time must lie ahead", "until")
-    if state.reopened is None and not state.submitted and _open_at(state, command.time):
+    if state.reopened is None and not state.submitted and open_at(state, command.time):
         raise Rejected("step-still-open", "the agency has not submitted and still may", "agency")
     return [
         SelfAssessmentReopened(agency=command.agency, until=command.until, reason_code=command.reason_code),

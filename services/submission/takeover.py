@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from services.submission.assessment import File, Item, Taken, answers_of
-from services.submission.views import Book, Dossier, Head
+from services.submission.book import Book, Dossier
+from services.submission.views import Head
 from shared.decider import Rejected
 from shared.events import Points
 from shared.events.submission import Source

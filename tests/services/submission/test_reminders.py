@@ -5,10 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 from services.submission.assessment import Request, digest
+from services.submission.book import Book, fold, reopened
+from services.submission.book import due as book_due
 from services.submission.reminders import Reminder, due
-from services.submission.views import Book, fold
 from shared.events import Event
 from shared.events.submission import (
+    AgencyWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     PointsDeclared,
@@ -94,3 +96,16 @@ def test_the_most_pressing_comes_first() -> None:
         ("a-02", "self-assessment"),
         ("a-01", "figure-estimated"),
     ]
+
+
+def test_an_agency_that_takes_no_further_part_is_not_reminded_and_nothing_of_it_is_closed() -> None:
+    gone = AgencyWithdrawn(agency="a-01", decision="12/QĐ-UBND", dated=EARLY.date())
+    reopened_ = SelfAssessmentReopened(agency="a-01", until=UNTIL, reason_code="as-declared")
+    requests = {3: Request("a-01", "2.1", UNTIL)}
+    stays = told(SENT, reopened_)
+    assert book_due(stays, requests, UNTIL).reopenings == (("a-01", 2),)
+    assert book_due(stays, requests, UNTIL).requests == ((3, "a-01"),)
+    left = fold(stays, log("submission/2024-year", [*[("x", SENT)] * 8, ("period", gone)])[-1:])
+    assert of(left, UNTIL, requests=requests) == []
+    closing = book_due(left, requests, UNTIL)
+    assert (closing.requests, closing.reopenings, reopened(left)) == ((), (), {})

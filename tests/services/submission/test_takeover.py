@@ -8,10 +8,10 @@ import pytest
 
 from services.submission import period as periods
 from services.submission.assessment import File, Taken
+from services.submission.book import Book, fold, words
 from services.submission.evidence import MAX_FILES
 from services.submission.self_assessment import DECIDER, Declare, RecordEvidence
 from services.submission.takeover import drafts, require_earlier, taken
-from services.submission.views import Book, fold, words
 from shared.decider import Rejected
 from shared.events import Event
 from shared.events.submission import (

@@ -9,7 +9,8 @@ import pytest
 
 from services.submission import period as periods
 from services.submission.assessment import Request
-from services.submission.views import Book, Due, answer, due, fold, fold_monitors, fold_requests, reopened, words
+from services.submission.book import Book, Due, due, fold, fold_monitors, fold_requests, reopened, words
+from services.submission.views import answer
 from shared.decider import Rejected
 from shared.events import Entry, Event, canonical, encode, instant, type_tag
 from shared.events.appraisal import AppraisalStarted, ExplanationRequested, MonitorAssigned
