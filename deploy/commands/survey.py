@@ -11,17 +11,22 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 import yaml
+from rich.console import Console
+from rich.table import Table
 
 from deploy.commands.officer import DEFAULT_HOME, Home, Period, Token, run, told
 from deploy.fault import Fault
 from deploy.files import text_of
 from deploy.tickets import Asked, Ticket, tickets
 from shared.events import parse_instant
+from shared.sheet import CSV_TYPE, WORKBOOK_TYPE
 
 survey = typer.Typer(help="The sociological survey.", no_args_is_help=True)
 
 COLUMNS: Final = ("token", "agency", "form")
 """Of a file of ballot tokens."""
+PAPER_KINDS: Final = {".csv": CSV_TYPE, ".xlsx": WORKBOOK_TYPE}
+"""Tables of paper ballots, by how their names end."""
 Url = Annotated[str, typer.Option("--url", help="Where respondents reach the survey, https://khaosat.example.vn.")]
 
 
@@ -82,6 +87,80 @@ def survey_import_study(agency: str, file: Path, name: Period, token: Token, hom
     """Enter an existing study for one agency from a YAML file: points by item, document, dated, source."""
     body = yaml.load(text_of(file), yaml.BaseLoader)  # noqa: S506 - the base loader reads text only, no numbers, no objects
     told(run(home, token, lambda client: client.put("survey", f"/periods/{name}/studies/{agency}", body)))
+
+
+@survey.command("paper")
+def survey_paper(campaign: str, file: Path, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Count paper ballots keyed in as CSV or XLSX; shows each row that does not count (role survey-officer)."""
+    kind = PAPER_KINDS.get(file.suffix.lower())
+    if kind is None:
+        raise Fault(f"{file} is no table; save it as {' or '.join(PAPER_KINDS)}")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Fault(f"{file} cannot be read ({type(error).__name__}); give another file") from None
+    path = f"/periods/{name}/campaigns/{campaign}/paper"
+    answer = _run(home, token, lambda client: client.post_file("survey", path, data, kind))
+    if answer["errors"]:
+        table = Table("dòng / row", "ô / cell", "mã / code", "lý do", "reason", title=str(file))
+        for fault in answer["errors"]:
+            row = (str(fault["row"]), fault["cell"] or "", fault["code"], fault["title_vi"], fault["title_en"])
+            table.add_row(*row)
+        Console().print(table)
+    typer.echo(f"{answer['counted']} of {answer['rows']} ballots counted")
+    if answer["errors"]:
+        raise Fault(f"{len(answer['errors'])} rows of {file} do not count; mend them and send the table again")
+
+
+@survey.command("remind")
+def survey_remind(
+    campaign: str, agency: str, form: str, count: int, name: Period, token: Token, home: Home = DEFAULT_HOME
+) -> None:
+    """Record that so many reminders were sent (role survey-officer)."""
+    body = {"agency": agency, "form": form, "count": count}
+    path = f"/periods/{name}/campaigns/{campaign}/reminders"
+    _told(_run(home, token, lambda client: client.post("survey", path, body)))
+
+
+@survey.command("progress")
+def survey_progress(campaign: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Show invitations, ballots returned, their share of the quota, and reminders of each agency and form."""
+    shown = _run(home, token, lambda client: client.get("survey", f"/periods/{name}/campaigns/{campaign}"))
+    Console().print(progress_table(shown))
+
+
+def progress_table(shown: dict[str, Any]) -> Table:
+    """A campaign's progress as a table in Vietnamese and English."""
+    table = Table(title=str(shown["campaign"]))
+    for heading in ("Cơ quan\nAgency", "Mẫu phiếu\nForm"):
+        table.add_column(heading)
+    for heading in ("Đã mời\nInvited", "Thu về\nReturned", "Chỉ tiêu\nQuota", "Đạt %\nShare %", "Nhắc\nReminders"):
+        table.add_column(heading, justify="right")
+    for agency in shown["agencies"]:
+        for form in agency["forms"]:
+            table.add_row(
+                agency["name_vi"],
+                form["form"],
+                str(form["invitations"]),
+                "ít hơn 5\nfewer than five" if form["too_few"] else str(form["returned"]),
+                "" if form["quota"] is None else str(form["quota"]),
+                (form["quota_share"] or "").replace(".", ","),
+                f"{form['reminders']} ({form['reminded']}×)" if form["reminded"] else "",
+            )
+    return table
+
+
+@survey.command("not-held")
+def survey_not_held(
+    name: Period,
+    token: Token,
+    decision: Annotated[str, typer.Option(help="Number of the decision, 15/QĐ-SNV.")],
+    dated: Annotated[str, typer.Option(help="Its date, 2025-07-01.")],
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Say by a decision that the period has no survey (role officer)."""
+    body = {"decision": decision, "dated": dated}
+    _told(_run(home, token, lambda client: client.post("survey", f"/periods/{name}/not-held", body)))
 
 
 @survey.command("sheets")

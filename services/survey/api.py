@@ -1,17 +1,20 @@
 """The survey's HTTP door: campaigns, invitations, ballots, completion, imported studies."""
 
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from services.survey import booth, campaign
 from services.survey.boxes import Place, fresh_tokens
 from services.survey.campaign import CompleteCampaign, IssueInvitations, OpenCampaign, SendReminders
 from services.survey.desk import Desk
+from services.survey.paper import papers
 from services.survey.study import HoldNoSurvey, ImportStudy
 from services.survey.views import CampaignView, SurveyView, campaign_view, survey_view
 from shared.access import Caller, Role, public, require
@@ -21,9 +24,11 @@ from shared.events.survey import Quota
 from shared.ledger import Moment
 from shared.period import Period
 from shared.rubric import RubricError, parse_number
+from shared.sheet import WORKBOOK_TYPE, SheetFault, read, read_csv
 from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
 
 PROBLEMS: Final = {
+    "agency-differs": Problem(422, "The token is for another agency", "Mã phiếu thuộc cơ quan khác"),
     "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency there", "Không có cơ quan này"),
     "boxes-not-empty": Problem(409, "Ballots are not in the log yet", "Còn phiếu chưa ghi vào nhật ký"),
@@ -42,6 +47,7 @@ PROBLEMS: Final = {
     "item-not-surveyed": Problem(422, "No survey scores this item", "Tiêu chí này không chấm qua khảo sát"),
     "item-unknown": Problem(404, "No such item in the rubric", "Không có tiêu chí này"),
     "option-unknown": Problem(422, "The question has no such option", "Câu hỏi không có phương án này"),
+    "paper-invalid": Problem(422, "The table of ballots is not as documented", "Bảng phiếu giấy không đúng quy cách"),
     "period-published": Problem(409, "The period is published", "Kỳ đánh giá đã công bố"),
     "period-unknown": Problem(404, "There is no such period", "Không có kỳ đánh giá này"),
     "points-above-maximum": Problem(422, "Above the maximum", "Vượt điểm tối đa"),
@@ -49,6 +55,10 @@ PROBLEMS: Final = {
     "points-off-step": Problem(422, "Off the step of points", "Điểm không đúng bước chấm"),
     "question-unknown": Problem(422, "The form has no such question", "Mẫu phiếu không có câu hỏi này"),
     "reminders-invalid": Problem(422, "More reminders than invitations, or none", "Số lượt nhắc không hợp lệ"),
+    "sheet-error": Problem(422, "A cell of the table holds an error", "Có ô trong bảng bị lỗi"),
+    "sheet-formula": Problem(422, "A cell of the table holds a formula", "Có ô trong bảng là công thức"),
+    "sheet-too-large": Problem(413, "The table is too large", "Bảng quá lớn"),
+    "sheet-unreadable": Problem(422, "The table cannot be read", "Không đọc được bảng"),
     "span-invalid": Problem(422, "The span is not one to come", "Thời gian khảo sát không hợp lệ"),
     "study-imported": Problem(409, "A study stands for the ballots", "Đã nhập kết quả khảo sát có sẵn"),
     "study-incomplete": Problem(422, "The study lacks points", "Kết quả khảo sát có sẵn chưa đủ điểm"),
@@ -57,8 +67,11 @@ PROBLEMS: Final = {
     "token-unknown": Problem(404, "There is no such invitation", "Không có phiếu mời này"),
     "too-few": Problem(422, "Fewer than five ballots", "Ít hơn năm phiếu"),
 }
-UNTRACED: Final = ("/ballots", booth.ROUTE)
+UNTRACED: Final = ("/ballots", booth.ROUTE, "/periods/{period}/campaigns/{name}/paper")
 """Routes whose requests leave no span."""
+
+PAPER_KINDS: Final[Mapping[str, Callable[[bytes], list[list[str]]]]] = {"text/csv": read_csv, WORKBOOK_TYPE: read}
+"""The media types of tables of paper ballots, and what reads them."""
 
 READERS: Final = (
     Role.SURVEY_OFFICER,
@@ -138,6 +151,24 @@ class InvitationsAccepted(AcceptedBody):
     agency: Id
     form: Id
     tokens: list[str]
+
+
+class RowError(BaseModel):
+    """Why a row of a table does not count; `cell` where it is one cell's fault. Tokens are never told."""
+
+    row: int
+    cell: str | None
+    code: str
+    title_en: str
+    title_vi: str
+
+
+class PapersCounted(BaseModel):
+    """How many rows a table had, how many of them count, and why the others do not."""
+
+    rows: int
+    counted: int
+    errors: list[RowError]
 
 
 class BallotCast(BaseModel):
@@ -249,6 +280,39 @@ def _ballots(desk: Desk, routes: APIRouter) -> None:
         """Cast a ballot: the token is the right to, once. Its answers are counted, never kept together."""
         await desk.boxes.cast(body.token, body.answers)
         return BallotCast(cast=True)
+
+    @routes.post(
+        "/periods/{period}/campaigns/{name}/paper",
+        tags=["ballots"],
+        responses={201: {"model": PapersCounted}},
+        openapi_extra={
+            "requestBody": {"required": True, "content": {kind: {"schema": {"type": "string"}} for kind in PAPER_KINDS}}
+        },
+    )
+    async def count_papers(
+        period: Id, name: Id, request: Request, caller: SurveyOfficer, response: Response
+    ) -> PapersCounted:
+        """Count paper ballots keyed in as CSV or XLSX: columns token, perhaps agency, and each question by its id.
+
+        Each row spends its token; what is wrong is told row by row, and the other rows count (201 if any does).
+        """
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in PAPER_KINDS:
+            raise Rejected("body-invalid", f"send the table as {' or '.join(PAPER_KINDS)}", "Content-Type")
+        data = await request.body()
+        try:
+            table = await run_in_threadpool(PAPER_KINDS[kind], data)
+        except SheetFault as fault:
+            raise Rejected(fault.code, fault.message, fault.cell) from None
+        found = papers(table)
+        faults = await desk.boxes.count(period, await desk.the_campaign(period, name), found)
+        errors = [
+            RowError(row=row, cell=cell, code=code, title_en=PROBLEMS[code].title_en, title_vi=PROBLEMS[code].title_vi)
+            for row, code, cell in faults
+        ]
+        counted = len(found) - len(errors)
+        response.status_code = 201 if counted else 200
+        return PapersCounted(rows=len(found), counted=counted, errors=errors)
 
 
 def _studies(desk: Desk, routes: APIRouter) -> None:

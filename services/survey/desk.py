@@ -13,7 +13,7 @@ from shared.access import Caller
 from shared.decider import Rejected
 from shared.ledger import EVERY, Accepted, Moment, Projection, Seen
 from shared.period import Period, fold_published
-from shared.returns import Returns, fold
+from shared.returns import Campaign, Returns, fold
 from shared.rubric import Label
 from shared.service import Service
 from shared.web import Terms
@@ -54,6 +54,13 @@ class Desk:
             raise Rejected("ledger-unavailable", "the form cannot be read now; try again") from None
         agency = known.the_agency(place.agency)
         return Sheet(asked.forms[place.form], Label(vi=agency.name_vi, en=agency.name_en), asked.opened.closes)
+
+    async def the_campaign(self, period: str, name: str) -> Campaign:
+        """The campaign of that name; Rejected `period-unknown`, `campaign-unknown`."""
+        _, returns, _ = await self.read(period)
+        if (found := returns.campaigns.get(name)) is None:
+            raise Rejected("campaign-unknown", f"there is no campaign {name}", "campaign")
+        return found
 
     async def decide(
         self,
