@@ -24,7 +24,7 @@ agency = typer.Typer(
 FORMATS = {".docx": "docx", ".pdf": "pdf", ".xlsx": "xlsx"}
 
 
-def _run(home: Path, token: str, work: Callable[[Client], Awaitable[T]]) -> T:
+def run(home: Path, token: str, work: Callable[[Client], Awaitable[T]]) -> T:
     async def whole() -> T:
         async with Client(Stack.load(home).services, token) as client:
             return await work(client)
@@ -32,7 +32,7 @@ def _run(home: Path, token: str, work: Callable[[Client], Awaitable[T]]) -> T:
     return asyncio.run(whole())
 
 
-def _told(answer: Any) -> None:
+def told(answer: Any) -> None:
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
@@ -53,7 +53,7 @@ def reopen(
         raise Fault(f"--until {until}: write a time with its offset, like 2025-12-05T00:00+07:00") from None
     body = {"until": until, "reason_code": reason_code, "reason": reason}
     path = f"/periods/{period}/agencies/{name}/reopening"
-    _told(_run(home, token, lambda client: client.post("submission", path, body)))
+    told(run(home, token, lambda client: client.post("submission", path, body)))
 
 
 @agency.command("reminders")
@@ -65,7 +65,7 @@ def reminders(
 ) -> None:
     """Show what is overdue, due soon or missing: of all agencies for an officer, else of one's own."""
     path = f"/periods/{period}/reminders?days={days}"
-    answer = _run(home, token, lambda client: client.get("submission", path))
+    answer = run(home, token, lambda client: client.get("submission", path))
     table = Table(title=f"{period}: {answer['at']}")
     for heading in (
         "Cơ quan / Agency",
@@ -92,7 +92,7 @@ def drafts(
 ) -> None:
     """Show what an earlier period offers to be taken over, item by item (role agency, its own)."""
     path = f"/periods/{period}/agencies/{name}/drafts?from={earlier}"
-    _told(_run(home, token, lambda client: client.get("submission", path)))
+    told(run(home, token, lambda client: client.get("submission", path)))
 
 
 @agency.command("take-over")
@@ -109,7 +109,7 @@ def take_over(
     """Take one item over from an earlier period, with its evidence (role agency)."""
     body = {"data": data, "taken_from": {"log": f"submission/{earlier}", "position": position}}
     path = f"/periods/{period}/agencies/{name}/items/{item}"
-    _told(_run(home, token, lambda client: client.put("submission", path, body)))
+    told(run(home, token, lambda client: client.put("submission", path, body)))
 
 
 @agency.command("withdraw")
@@ -123,7 +123,7 @@ def withdraw(
 ) -> None:
     """Withdraw a document from items before the submission; it is kept (role agency)."""
     path = f"/periods/{period}/agencies/{name}/evidence/{sha256}/withdrawal"
-    _told(_run(home, token, lambda client: client.post("submission", path, {"items": item or []})))
+    told(run(home, token, lambda client: client.post("submission", path, {"items": item or []})))
 
 
 @agency.command("report")
@@ -139,7 +139,7 @@ def report(
     if kind is None:
         raise Fault(f"{file}: name a file that ends in .docx, .pdf or .xlsx")
     path = f"/periods/{period}/agencies/{name}/report?format={kind}"
-    answer = _run(home, token, lambda client: client.send("submission", "GET", path))
+    answer = run(home, token, lambda client: client.send("submission", "GET", path))
     try:
         file.write_bytes(answer.content)
     except OSError as error:

@@ -1,22 +1,27 @@
-"""`parindex period progress`: what officers read of a period."""
+"""`parindex period progress | results`: what people read of a period and take home."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from deploy.client import Client
 from deploy.commands import officer
 from deploy.commands.officer import DEFAULT_HOME, Home, Name, Token
+from deploy.fault import Fault
 from deploy.local.stack import Stack
 
 T = TypeVar("T")
 ZONE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
+
+results = typer.Typer(help="Results to take home.", no_args_is_help=True)
 
 
 def _read(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -32,6 +37,34 @@ def period_progress(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None
     """Where each agency stands, what holds it, whose turn it is, until when and by which command."""
     answer = _read(home, token, lambda client: client.get("scoring", f"/periods/{name}/progress"))
     Console().print(progress_table(answer))
+
+
+@results.command("export")
+def results_export(
+    name: Name,
+    out: Annotated[Path, typer.Argument(help="The file to write.")],
+    what: Annotated[
+        Literal["ranking", "agency", "fields", "criteria", "comparison"], typer.Option(help="Which table.")
+    ] = "ranking",
+    kind: Annotated[Literal["xlsx", "csv", "json"], typer.Option("--format", help="Kind of file.")] = "xlsx",
+    agency: Annotated[str | None, typer.Option(help="One agency, for its own or an item-by-item table.")] = None,
+    before: Annotated[str | None, typer.Option(help="The earlier published period of a comparison.")] = None,
+    provisional: Annotated[bool, typer.Option(help="As it stands, before publication; needs a token.")] = False,
+    token: Annotated[str | None, typer.Option("--token", envvar="PARINDEX_TOKEN", help="Bearer token.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Write a published result, or the provisional one, as a table in the official layout."""
+    if provisional and token is None:
+        raise Fault("the provisional result needs a token of an officer: set --token or PARINDEX_TOKEN")
+    asked = {"what": what, "format": kind, "agency": agency, "before": before}
+    query = urlencode({key: value for key, value in asked.items() if value is not None})
+    path = f"/{'periods' if provisional else 'published'}/{name}/export?{query}"
+    answer = _read(home, token if provisional else None, lambda client: client.send("scoring", "GET", path))
+    try:
+        out.write_bytes(answer.content)
+    except OSError as error:
+        raise Fault(f"{out} cannot be written ({type(error).__name__}); name another file") from None
+    typer.echo(f"{out}: {len(answer.content)} bytes")
 
 
 def progress_table(answer: dict[str, Any]) -> Table:

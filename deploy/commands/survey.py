@@ -100,7 +100,7 @@ def survey_paper(campaign: str, file: Path, name: Period, token: Token, home: Ho
     except OSError as error:
         raise Fault(f"{file} cannot be read ({type(error).__name__}); give another file") from None
     path = f"/periods/{name}/campaigns/{campaign}/paper"
-    answer = _run(home, token, lambda client: client.post_file("survey", path, data, kind))
+    answer = run(home, token, lambda client: client.post_file("survey", path, data, kind))
     if answer["errors"]:
         table = Table("dòng / row", "ô / cell", "mã / code", "lý do", "reason", title=str(file))
         for fault in answer["errors"]:
@@ -119,13 +119,13 @@ def survey_remind(
     """Record that so many reminders were sent (role survey-officer)."""
     body = {"agency": agency, "form": form, "count": count}
     path = f"/periods/{name}/campaigns/{campaign}/reminders"
-    _told(_run(home, token, lambda client: client.post("survey", path, body)))
+    told(run(home, token, lambda client: client.post("survey", path, body)))
 
 
 @survey.command("progress")
 def survey_progress(campaign: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Show invitations, ballots returned, their share of the quota, and reminders of each agency and form."""
-    shown = _run(home, token, lambda client: client.get("survey", f"/periods/{name}/campaigns/{campaign}"))
+    shown = run(home, token, lambda client: client.get("survey", f"/periods/{name}/campaigns/{campaign}"))
     Console().print(progress_table(shown))
 
 
@@ -160,7 +160,7 @@ def survey_not_held(
 ) -> None:
     """Say by a decision that the period has no survey (role officer)."""
     body = {"decision": decision, "dated": dated}
-    _told(_run(home, token, lambda client: client.post("survey", f"/periods/{name}/not-held", body)))
+    told(run(home, token, lambda client: client.post("survey", f"/periods/{name}/not-held", body)))
 
 
 @survey.command("sheets")

@@ -41,6 +41,7 @@ PROBLEMS: Final = {
     "agency-unknown": Problem(404, "No such agency in the period", "Không có cơ quan này trong kỳ đánh giá"),
     "already-published": Problem(409, "The index is published", "Chỉ số của kỳ đã công bố"),
     "digest-differs": Problem(409, "Another result than the one named", "Kết quả khác với kết quả đã nêu"),
+    "export-incomplete": Problem(422, "The export needs another parameter", "Thiếu tham số của bảng xuất"),
     "field-not-assigned": Problem(403, "No field is assigned to you", "Chưa được phân công lĩnh vực nào"),
     "log-incomplete": Problem(409, "The logs have not all arrived", "Nhật ký chưa về đủ"),
     "not-consolidated": Problem(409, "Nothing is consolidated", "Chưa có kết quả tổng hợp"),

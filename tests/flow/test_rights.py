@@ -18,14 +18,16 @@ from tests.flow.office import SMALL, Office, rubric
 NORTH, EAST = "north", "east"
 READ: Final = "read"
 """In the tables below: the answer comes, instead of a refusal with the code given."""
-WIDE: Final = dict.fromkeys(("table", "obstacles", "progress", "card", "other-card", "history"), READ)
+WIDE: Final = dict.fromkeys(
+    ("table", "obstacles", "progress", "export", "card", "other-card", "history", "strengths"), READ
+)
 OWN: Final = {
-    "table": "role-missing", "obstacles": "role-missing", "progress": READ, "card": READ, "other-card": "other-agency",
-    "history": READ,
+    "table": "role-missing", "obstacles": "role-missing", "progress": READ, "export": "role-missing", "card": READ,
+    "other-card": "other-agency", "history": READ, "strengths": READ,
 }  # fmt: skip
 FIELD: Final = {
-    "table": "role-missing", "obstacles": "role-missing", "progress": READ, "card": READ, "other-card": READ,
-    "history": READ,
+    "table": "role-missing", "obstacles": "role-missing", "progress": READ, "export": "role-missing", "card": READ,
+    "other-card": READ, "history": READ, "strengths": READ,
 }  # fmt: skip
 MAY: Final[dict[tuple[Role | None, str | None, str], dict[str, str]]] = {
     (Role.OFFICER, None, ""): WIDE,
@@ -40,7 +42,8 @@ MAY: Final[dict[tuple[Role | None, str | None, str], dict[str, str]]] = {
     (Role.MONITOR, None, "of-field-2"): FIELD,
     (Role.APPRAISER, None, "of-nothing"): {
         "table": "role-missing", "obstacles": "role-missing", "progress": "field-not-assigned",
-        "card": "field-not-assigned", "other-card": "field-not-assigned", "history": "field-not-assigned",
+        "export": "role-missing", "card": "field-not-assigned", "other-card": "field-not-assigned",
+        "history": "field-not-assigned", "strengths": "field-not-assigned",
     },
     (Role.SURVEY_OFFICER, None, ""): dict.fromkeys(WIDE, "role-missing"),
     (Role.OPS, None, ""): dict.fromkeys(WIDE, "role-missing"),
@@ -84,13 +87,16 @@ async def test_before_publication_each_role_reads_only_what_it_may(
         "table": halfway.here(rest="/table"),
         "obstacles": halfway.here(rest="/obstacles"),
         "progress": halfway.here(rest="/progress"),
+        "export": halfway.here(rest="/export?what=ranking&format=json"),
         "card": halfway.here(NORTH, "/card"),
         "other-card": halfway.here(EAST, "/card"),
         "history": halfway.here(NORTH, "/history"),
+        "strengths": halfway.here(NORTH, "/strengths"),
     }
     assert {name: await _answer(client, path) for name, path in paths.items()} == MAY[who]
     assert await _answer(client, f"/published/{halfway.period}") == "not-published"
-    assert await _answer(client, f"/published/{halfway.period}/agencies/{NORTH}") == "not-published"
+    for rest in (f"/agencies/{NORTH}", f"/agencies/{NORTH}/strengths", "/export?what=ranking&format=json"):
+        assert await _answer(client, f"/published/{halfway.period}{rest}") == "not-published"
 
 
 async def _card(office: Office, role: Role, agency: str | None = None, name: str = "") -> dict[str, Any]:
@@ -138,6 +144,8 @@ async def test_the_published_index_and_its_cards_are_for_everyone(published: Off
     index = await client.get("scoring", f"/published/{published.period}")
     assert index.keys() >= {"table", "heads", "archive", "digest", "formula", "decision"}
     assert {log.partition("/")[0] for log in index["heads"]} == {"submission", "appraisal", "survey", "scoring"}
+    export = await client.get("scoring", f"/published/{published.period}/export?what=ranking&format=json")
+    assert len(export["tables"][0]["rows"]) == len(vinh_phuc.NAMES)
     for agency in vinh_phuc.NAMES:
         card = await client.get("scoring", f"/published/{published.period}/agencies/{agency}")
         assert card["card"]["final"]
