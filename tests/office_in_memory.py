@@ -15,12 +15,11 @@ from services.scoring.replay import Result, replay
 from services.scoring.scorecard import SCORED, States, before
 from services.submission import period as periods
 from services.submission import self_assessment
-from services.submission.views import fold_requests
 from services.survey import campaign
 from shared.access import Role
 from shared.decider import Decider, Rejected
 from shared.events import Entry, Event, canonical, data_hash, encode, instant
-from shared.events.appraisal import Tally
+from shared.events.appraisal import ExplanationRequested, Tally
 from shared.events.scoring import Head, IndexPublished
 from shared.period import Period, fold
 from shared.returns import Returns
@@ -32,6 +31,11 @@ from tests.cast import AGENCIES, BEGIN, LAST, MEMBERS, OPENING, PERIOD, RUBRIC, 
 ROLES: Final = {(each.service, each.method, each.path.removeprefix("/periods/{period}")): each for each in routes()}
 ABOUT: Final = "/agencies/{agency}"
 EVERY: Final = ("*",)
+
+
+def assessment_of(agency: str) -> str:
+    """The stream of an agency's self-assessment."""
+    return f"self-assessment/{agency}"
 
 
 class Office:
@@ -164,13 +168,17 @@ class Office:
         def command(at: int) -> Any:
             return kind(agency=agency, time=self.time, position=at, published=published, **data)
 
-        stream = self_assessment.stream(agency)
+        stream = assessment_of(agency)
         return self.run(self_assessment.DECIDER, "submission", stream, command, actor, self_assessment.READS)
 
     @property
     def requests(self) -> self_assessment.Requests:
         """The requests for explanation by their position."""
-        return fold_requests({}, self.log("appraisal"))
+        return {
+            entry.position: self_assessment.Request(event.agency, event.item, event.until)
+            for entry in self.log("appraisal")
+            if isinstance(event := entry.event, ExplanationRequested)
+        }
 
     def declare(self, who: Person, agency: str, item: str, data: str | None) -> str | None:
         """Declare an item, or claim that it does not apply."""
@@ -200,8 +208,8 @@ class Office:
         state = self_assessment.DECIDER.initial
         for entry in self.log("submission"):
             event = entry.event
-            if entry.stream == self_assessment.stream(agency) and event is not None and not event.erasable:
-                state = self_assessment.evolve(state, event)
+            if entry.stream == assessment_of(agency) and event is not None and not event.erasable:
+                state = self_assessment.DECIDER.evolve(state, event)
         return self_assessment.digest(state)
 
     def approve(self, who: Person, agency: str, digest: str) -> str | None:
@@ -226,7 +234,7 @@ class Office:
         def command(_: int) -> Any:
             return periods.CloseSelfAssessment(self.time)
 
-        streams = [self_assessment.stream(agency) for agency in AGENCIES]
+        streams = [assessment_of(agency) for agency in AGENCIES]
         return self.run(periods.DECIDER, "submission", periods.STREAM, command, actor, streams)
 
     def wait(self, hours: int) -> None:
