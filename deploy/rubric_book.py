@@ -20,6 +20,7 @@ from shared.rubric import (
     parse_number,
     vietnamese,
 )
+from shared.rubric.check_rules import rule_labels
 from shared.rubric.edits import revised
 from shared.rubric.files import parse_yaml
 from shared.rubric.reading import KEPT, read_rule, rule_text
@@ -243,13 +244,21 @@ def _require_computable(rubric: Rubric, rows: Sequence[list[str]], columns: Mapp
 
 
 def _stale(before: Rubric, after: Rubric) -> list[str]:
-    """English labels that stayed while the Vietnamese ones changed."""
-    old = {node.code: node.label for node in _nodes(before)}
+    """English labels that stayed while the Vietnamese ones changed, of items and of their levels."""
+    old = {node.code: dict(_labels(node)) for node in _nodes(before)}
     return [
-        f"{node.code}: the Vietnamese label changed, the English one is still {node.label.en!r}"
+        f"{node.code}: the Vietnamese label changed to {vi!r}, the English one is still {en!r}"
         for node in _nodes(after)
-        if node.label.en and node.label.vi != old[node.code].vi and node.label.en == old[node.code].en
+        for en, vi in _labels(node)
+        if en and old[node.code].get(en, vi) != vi
     ]
+
+
+def _labels(node: Node) -> Iterator[tuple[str, str]]:
+    """The English and the Vietnamese of every label of the node."""
+    yield node.label.en, node.label.vi
+    if isinstance(node, Leaf):
+        yield from ((label.en, label.vi) for label in rule_labels(node.rule))
 
 
 def _set_label(key: str) -> Callable[[Node, dict[str, Any], str], None]:

@@ -142,9 +142,11 @@ def test_a_comment_that_goes_and_an_english_label_that_stays_are_told() -> None:
     )
     taken = imported(changed("ca-mau-2013", "1.1.1", RULE="Có: 1 | Không: 0"), base)
     assert [note for note in taken.notes if "comment" in note] == ["line 48: a comment inside what was changed is gone"]
-    taken = imported(changed("hanoi-illustrative", "1.1.1", LABEL="Kế hoạch"), TEXTS["hanoi-illustrative"])
+    line = "Kịp thời: 1 | Ban hành không kịp thời: 0,5 | Không ban hành: 0"
+    taken = imported(changed("hanoi-illustrative", "1.1.1", LABEL="Mới", RULE=line), TEXTS["hanoi-illustrative"])
     assert taken.notes == [
-        '1.1.1: the Vietnamese label changed, the English one is still "The year\'s reform plan is issued"'
+        "1.1.1: the Vietnamese label changed to 'Mới', the English one is still \"The year's reform plan is issued\"",
+        "1.1.1: the Vietnamese label changed to 'Kịp thời', the English one is still 'Issued in time'",
     ]
 
 
