@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.decider import Rejected
 from shared.events import Entry, Event
-from shared.events.scoring import IndexPublished
+from shared.events.scoring import IndexPublished, IndexRevised, RevisionOpened
 from shared.events.submission import (
     AgenciesAdded,
     Agency,
@@ -113,5 +113,11 @@ def fold(period: Period, entries: Sequence[Entry]) -> Period:
 
 
 def fold_published(published: bool, entries: Sequence[Entry]) -> bool:
-    """Whether the period's index stands published after more entries of its scoring log: then no score may move."""
-    return published or any(entry.type == IndexPublished.type for entry in entries)
+    """Whether the period's index stands published after more entries of its scoring log: then no score may move, until
+    a revision is opened."""
+    for entry in entries:
+        if entry.type in (IndexPublished.type, IndexRevised.type):
+            published = True
+        elif entry.type == RevisionOpened.type:
+            published = False
+    return published

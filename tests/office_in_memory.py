@@ -8,14 +8,16 @@ from typing import Any, Final
 
 from deploy.routes import routes
 from services.appraisal import appraisal, council
+from services.appraisal.case import Case
 from services.appraisal.views import Filed, fold_filed
 from services.scoring import index
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.replay import Result, replay
 from services.scoring.scorecard import SCORED, States, before
+from services.submission import assessment, self_assessment
 from services.submission import period as periods
-from services.submission import self_assessment
 from services.survey import campaign
+from services.survey.study import ImportStudy
 from shared.access import Role
 from shared.decider import Decider, Rejected
 from shared.events import Entry, Event, canonical, data_hash, encode, instant
@@ -172,10 +174,10 @@ class Office:
         return self.run(self_assessment.DECIDER, "submission", stream, command, actor, self_assessment.READS)
 
     @property
-    def requests(self) -> self_assessment.Requests:
+    def requests(self) -> assessment.Requests:
         """The requests for explanation by their position."""
         return {
-            entry.position: self_assessment.Request(event.agency, event.item, event.until)
+            entry.position: assessment.Request(event.agency, event.item, event.until)
             for entry in self.log("appraisal")
             if isinstance(event := entry.event, ExplanationRequested)
         }
@@ -210,7 +212,7 @@ class Office:
             event = entry.event
             if entry.stream == assessment_of(agency) and event is not None and not event.erasable:
                 state = self_assessment.DECIDER.evolve(state, event)
-        return self_assessment.digest(state)
+        return assessment.digest(state)
 
     def approve(self, who: Person, agency: str, digest: str) -> str | None:
         """The head approves what the digest names."""
@@ -262,9 +264,9 @@ class Office:
 
     # what appraisers and the council do
 
-    def _case(self, agency: str, actor: str, at: int) -> appraisal.Case:
+    def _case(self, agency: str, actor: str, at: int) -> Case:
         filed = self.filed
-        return appraisal.Case(
+        return Case(
             actor=actor,
             agency=agency,
             group="central",
@@ -423,7 +425,7 @@ class Office:
         values = {code: Decimal(text) for code, text in points.items()}
         published = self.published is not None
         return self._survey(
-            "studies", who.actor, campaign.ImportStudy, agency=agency, points=values, published=published, **more
+            "studies", who.actor, ImportStudy, agency=agency, points=values, published=published, **more
         )
 
     # what the index needs

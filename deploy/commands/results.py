@@ -1,6 +1,7 @@
-"""`parindex period progress | results`: what people read of a period and take home."""
+"""`parindex period progress | period revise | results`: what people read of a period, take home, and open anew."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ ZONE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 results = typer.Typer(help="Results to take home.", no_args_is_help=True)
 
 
-def _read(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
+def _asked(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
     async def whole() -> T:
         async with Client(Stack.load(home).services, token) as client:
             return await work(client)
@@ -35,8 +36,23 @@ def _read(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]])
 @officer.period.command("progress")
 def period_progress(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Where each agency stands, what holds it, whose turn it is, until when and by which command."""
-    answer = _read(home, token, lambda client: client.get("scoring", f"/periods/{name}/progress"))
+    answer = _asked(home, token, lambda client: client.get("scoring", f"/periods/{name}/progress"))
     Console().print(progress_table(answer))
+
+
+@officer.period.command("revise")
+def period_revise(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why the published index is revised.")],
+    decision: Annotated[str, typer.Option(help="Number of the decision that opens the revision.")],
+    dated: Annotated[str, typer.Option(help="Its date, 2025-03-20.")],
+    token: Token,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Open a revision of the published index (role officer)."""
+    body = {"reason": reason, "decision": decision, "dated": dated}
+    answer = _asked(home, token, lambda client: client.post("scoring", f"/periods/{name}/revision", body))
+    typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
 @results.command("export")
@@ -59,7 +75,7 @@ def results_export(
     asked = {"what": what, "format": kind, "agency": agency, "before": before}
     query = urlencode({key: value for key, value in asked.items() if value is not None})
     path = f"/{'periods' if provisional else 'published'}/{name}/export?{query}"
-    answer = _read(home, token if provisional else None, lambda client: client.send("scoring", "GET", path))
+    answer = _asked(home, token if provisional else None, lambda client: client.send("scoring", "GET", path))
     try:
         out.write_bytes(answer.content)
     except OSError as error:

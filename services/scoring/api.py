@@ -12,7 +12,7 @@ from services.scoring import index, reports
 from services.scoring.desk import Desk
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.heads import entries_of
-from services.scoring.index import Approve, Consolidate, Publish
+from services.scoring.index import Approve, Consolidate, Publish, Revise
 from services.scoring.replay import Step, history
 from services.scoring.sight import (
     AGENCIES,
@@ -50,6 +50,8 @@ PROBLEMS: Final = {
     "obstacles-remain": Problem(409, "Something is still open", "Còn việc chưa hoàn thành"),
     "period-unknown": Problem(404, "There is no such period", "Không có kỳ đánh giá này"),
     "result-outdated": Problem(409, "The result is outdated", "Kết quả đã cũ, hãy thực hiện lại"),
+    "reason-missing": Problem(422, "The reason is missing", "Thiếu lý do"),
+    "revision-open": Problem(409, "A revision is open already", "Việc điều chỉnh kết quả đang được thực hiện"),
     "same-person": Problem(403, "Another person must approve", "Người tổng hợp không được tự phê duyệt"),
 }
 
@@ -58,7 +60,18 @@ Officer = Annotated[Caller, Depends(require(Role.OFFICER))]
 Approver = Annotated[Caller, Depends(require(Role.APPROVER))]
 Insider = Annotated[Caller, Depends(require(*WIDE, *SEATED))]
 Reader = Annotated[Caller, Depends(require(*WIDE, *SEATED, *AGENCIES, *FIELDS))]
+Number = Annotated[int | None, Query(ge=1, description="Which publication, counted from 1; the last one without it.")]
 OnTerms = Annotated[Terms, Depends(terms)]
+
+
+class RevisionBody(BaseModel):
+    """Why the published index is revised, and the decision that opens the revision."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(min_length=1, max_length=4000)]
+    decision: Annotated[str, Field(min_length=1, max_length=64)]
+    dated: date
 
 
 class ApprovalBody(BaseModel):
@@ -76,6 +89,7 @@ def router(service: Service, live: Live) -> APIRouter:
     desk, routes = Desk(service, live), APIRouter()
     _live_routes(desk, routes)
     _decisions(desk, routes)
+    _revision(desk, routes)
     _publication_reads(desk, routes)
     _public_routes(desk, routes)
     reports.add(desk, routes)
@@ -172,6 +186,19 @@ def _decisions(desk: Desk, routes: APIRouter) -> None:
         return answer
 
 
+def _revision(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/revision", tags=["publication"])
+    async def revise(period: Id, body: RevisionBody, caller: Officer, on: OnTerms) -> Response:
+        """Open a revision of the published index, under a decision and with its reason. Commands that a score rests on
+        are taken again; then the result is finalised, consolidated, approved and published anew."""
+        await desk.look(period)
+
+        def command(moment: Moment) -> Revise:
+            return Revise(body.decision, body.dated, body.reason, moment.position)
+
+        return await desk.execute(period, caller, on, command, rests=False)
+
+
 def _publication_reads(desk: Desk, routes: APIRouter) -> None:
     @routes.get("/periods/{period}/obstacles", tags=["publication"])
     async def obstacles(period: Id, caller: Insider) -> dict[str, Any]:
@@ -205,9 +232,11 @@ def _publication_reads(desk: Desk, routes: APIRouter) -> None:
 
 def _public_routes(desk: Desk, routes: APIRouter) -> None:
     @routes.get("/published/{period}", tags=["public"], dependencies=[Depends(public)])
-    async def published_index(period: Id) -> dict[str, Any]:
-        """The published index: table, heads, formula, decision, and where the archive is. No token is needed."""
-        manifest, found, look = await desk.published_index(period)
+    async def published_index(period: Id, publication: Number = None) -> dict[str, Any]:
+        """The published index: table, heads, formula, decision, and where the archive is. No token is needed. Of a
+        revised one `publication=1` is the first, which stays readable."""
+        manifest, found, look = await desk.published_index(period, publication)
+        whole = await desk.publication(period)
         known = look.states.period
         opened = known.the_opened()
         rows = list(public_rows((card.row for card in found.cards.values()), known))
@@ -226,13 +255,16 @@ def _public_routes(desk: Desk, routes: APIRouter) -> None:
             "withheld": len(found.cards) - len(rows),
             "heads": {log: head.model_dump(mode="json") for log, head in sorted(manifest.heads.items())},
             "entry": {"log": f"scoring/{period}", "position": found.position},
+            "publication": publication or len(whole.earlier) + 1,
+            "publications": len(whole.earlier) + 1,
+            "under_revision": whole.revising,
             "archive": {"proof": f"{base}-{Bucket.PROOF}/", "data": f"{base}-{Bucket.DATA}/"},
         }
 
     @routes.get("/published/{period}/agencies/{agency}", tags=["public"], dependencies=[Depends(public)])
-    async def published_card(period: Id, agency: Id) -> dict[str, Any]:
+    async def published_card(period: Id, agency: Id, publication: Number = None) -> dict[str, Any]:
         """One agency's published card, where the publication policy shows points. No token is needed."""
-        manifest, found, look = await desk.published_index(period)
+        manifest, found, look = await desk.published_index(period, publication)
         known = look.states.period
         named, rubric = known.the_agency(agency), known.rubric_of(agency)
         policy = publication_of(known, agency)

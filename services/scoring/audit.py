@@ -17,7 +17,7 @@ from services.scoring.statements import Opening, Publication, Statements
 from services.scoring.verification import Verification, claimed_size
 from shared.archive import ArchiveError, ArchiveReader
 from shared.events import SERVICES, Entry, decode
-from shared.events.scoring import Head, IndexPublished
+from shared.events.scoring import Head, IndexPublished, IndexRevised
 from shared.tlog.checkpoint import Policy
 from shared.tlog.note import NoteError, VerificationKey
 from shared.tlog.tiles import CHECKPOINT, WIDTH, read_data_line
@@ -324,12 +324,13 @@ def _turn(log: str) -> tuple[bool, str, int, str]:
 
 def _published(archive: ArchiveReader, log: str, size: int) -> Iterator[IndexPublished]:
     """What a scoring log seems to publish; where it cannot be read, the verification names it."""
-    tag = f'"type":"{IndexPublished.type}"'.encode()
+    tags = {f'"type":"{kind.type}"'.encode(): kind.type for kind in (IndexPublished, IndexRevised)}
     with suppress(ArchiveError, ValueError):
         for bundle, data in zip(archive.entries(log, size), archive.data(log, size), strict=True):
             for leaf, line in zip(bundle.rows, data.rows, strict=True):
-                if tag in leaf and (shown := read_data_line(line).data) is not None:
-                    index = decode(IndexPublished.type, shown)
+                kind = next((kind for tag, kind in tags.items() if tag in leaf), None)
+                if kind is not None and (shown := read_data_line(line).data) is not None:
+                    index = decode(kind, shown)
                     assert isinstance(index, IndexPublished)
                     yield index
 

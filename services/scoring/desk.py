@@ -92,11 +92,10 @@ class Desk:
         on = Situation(period, look.states, look.time, look.parked, {**archived, f"scoring/{period}": held})
         return look, on, own.size
 
-    async def published_index(self, period: str) -> tuple[IndexPublished, Published, Look]:
-        """The published index of a period; Rejected `not-published`."""
-        found = await self.publication(period)
-        if found.manifest is None:
-            raise Rejected("not-published", "no index of this period is published", "period")
+    async def published_index(self, period: str, number: int | None = None) -> tuple[IndexPublished, Published, Look]:
+        """The published index of a period: the last one, or that of a number from 1; Rejected `not-published`."""
+        found = (await self.publication(period)).publication(number)
+        assert found.manifest is not None
         return found.manifest, found, await self.look(period)
 
     def situation(self, moment: Moment, period: str, look: Look, archived: dict[str, int]) -> Situation:

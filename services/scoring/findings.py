@@ -222,6 +222,11 @@ FINDINGS: Final[Mapping[str, Meaning]] = {
         "a published result that is not the one approved",
         "kết quả công bố không phải kết quả đã phê duyệt",
     ),
+    "revision-differs": Meaning(
+        Check.APPROVALS,
+        "a publication after the first without its opened revision, or a revision of another one",
+        "công bố lại mà không mở điều chỉnh, hoặc điều chỉnh kết quả khác",
+    ),
     "heads-differ": Meaning(
         Check.HEADS,
         "a result computed from other logs, sizes or roots than it may be",

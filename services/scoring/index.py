@@ -15,8 +15,11 @@ from shared.events.scoring import (
     CardPublished,
     Head,
     IndexPublished,
+    IndexRevised,
     ResultApproved,
     ResultConsolidated,
+    RevisionOpened,
+    RevisionReasoned,
     ScoringStarted,
 )
 
@@ -164,23 +167,36 @@ class Publish(NamedTuple):
     position: int
 
 
-Command = Start | Consolidate | Approve | Publish
+class Revise(NamedTuple):
+    """Open a revision of the published index under a decision, with its reason; `position` is that of the entry."""
+
+    decision: str
+    dated: date
+    reason: str
+    position: int
+
+
+Command = Start | Consolidate | Approve | Publish | Revise
 
 
 @dataclass(frozen=True)
 class Index:
-    """How far the index of a period has come."""
+    """How far the index of a period has come. `published`: the index that stands; `revision`: the position of the one
+    that is being revised, which then no longer stands."""
 
     started: bool = False
     consolidated: ResultConsolidated | None = None
     approved: ResultApproved | None = None
     published: IndexPublished | None = None
+    revision: int | None = None
 
 
 def decide(state: Index, command: Command) -> Sequence[Event]:
     """Every rule of consolidation, approval and publication; Rejected with the codes in the service's table."""
     if isinstance(command, Start):
         return [] if state.started else [ScoringStarted(period=command.period, of=command.of)]
+    if isinstance(command, Revise):
+        return _revise(state, command)
     if state.published is not None:
         raise Rejected("already-published", "the period's index is published")
     match command:
@@ -218,18 +234,35 @@ def _publish(state: Index, command: Publish) -> list[Event]:
         raise Rejected("result-outdated", "the scoring log has grown while the result was computed; repeat")
     _same_digest(approved.digest, result.digest)
     cards = [CardPublished(agency=row.agency, row=row, card=result.cards[row.agency]) for row in result.table]
-    manifest = IndexPublished(
-        period=on.period,
-        formula=result.formula,
-        heads={**result.heads, own: command.own},
-        digest=result.digest,
-        decision=approved.decision,
-        dated=approved.dated,
-        count=len(cards),
-        first=command.position,
-        parts_digest=parts_digest(cards),
-    )
-    return [*cards, manifest]
+    manifest = {
+        "period": on.period,
+        "formula": result.formula,
+        "heads": {**result.heads, own: command.own},
+        "digest": result.digest,
+        "decision": approved.decision,
+        "dated": approved.dated,
+        "count": len(cards),
+        "first": command.position,
+        "parts_digest": parts_digest(cards),
+    }
+    if state.revision is not None:
+        return [*cards, IndexRevised.model_validate({**manifest, "revises": state.revision})]
+    return [*cards, IndexPublished.model_validate(manifest)]
+
+
+def _revise(state: Index, command: Revise) -> list[Event]:
+    if state.revision is not None:
+        raise Rejected("revision-open", "the published index is being revised already")
+    if state.published is None:
+        raise Rejected("not-published", "no index of this period is published", "period")
+    reason = command.reason.strip()
+    if not reason:
+        raise Rejected("reason-missing", "say why the published index is revised", "reason")
+    of = state.published.first + state.published.count
+    return [
+        RevisionOpened(of=of, decision=command.decision, dated=command.dated),
+        RevisionReasoned(of=command.position, reason=reason),
+    ]
 
 
 def _refuse(found: Sequence[Obstacle]) -> None:
@@ -263,7 +296,9 @@ def evolve(state: Index, event: Event) -> Index:
         case ResultApproved():
             return replace(state, approved=event)
         case IndexPublished():
-            return replace(state, published=event)
+            return replace(state, published=event, revision=None)
+        case RevisionOpened():
+            return replace(state, published=None, consolidated=None, approved=None, revision=event.of)
         case _:
             return state
 

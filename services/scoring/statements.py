@@ -10,7 +10,14 @@ from services.scoring.findings import Check, Report
 from shared.events import Entry, Event
 from shared.events.appraisal import CouncilAdjusted
 from shared.events.register import LogOpened, RegisterOpened
-from shared.events.scoring import CardPublished, IndexPublished, ResultApproved, ResultConsolidated
+from shared.events.scoring import (
+    CardPublished,
+    IndexPublished,
+    IndexRevised,
+    ResultApproved,
+    ResultConsolidated,
+    RevisionOpened,
+)
 from shared.events.submission import (
     AgenciesAdded,
     AgencyJoined,
@@ -35,6 +42,7 @@ MANIFESTS: Final[Mapping[type[Event], tuple[type[Event], tuple[str, ...]]]] = {
     CampaignOpened: (FormSet, ("campaign", "group")),
     SurveyCompleted: (FormCompleted, ("campaign",)),
     IndexPublished: (CardPublished, ()),
+    IndexRevised: (CardPublished, ()),
 }
 """Each manifest with its parts' type, and what they say alike."""
 _PARTS: Final = frozenset(part.type for part, _ in MANIFESTS.values())
@@ -71,6 +79,8 @@ class _Period:
     options: dict[Place, Counter[tuple[str, str]]] = field(default_factory=dict)
     consolidated: tuple[Entry, ResultConsolidated] | None = None
     approved: tuple[Entry, ResultApproved] | None = None
+    published: Entry | None = None
+    revision: int | None = None
 
 
 class Statements:
@@ -100,6 +110,8 @@ class Statements:
             ResultConsolidated.type: self._result_consolidated,
             ResultApproved.type: self._result_approved,
             IndexPublished.type: self._index_published,
+            IndexRevised.type: self._index_published,
+            RevisionOpened.type: self._revision_opened,
         }
         self._registers: Mapping[str, Callable[[Entry, Any], None]] = {
             RegisterOpened.type[1:]: self._register_opened,
@@ -292,9 +304,25 @@ class Statements:
         self._manifest(period, entry, event)
         publication = Publication(entry, event, cards, period.consolidated, period.approved)
         self.publications.append(publication)
-        for name, message in _approval_faults(publication):
+        for name, message in (*_approval_faults(publication), *_revision_faults(period, event)):
             self._report.find_entry(name, entry, message)
+        period.published, period.revision = entry, None
         self._report.counts[Check.APPROVALS] += 1
+
+    def _revision_opened(self, period: _Period, entry: Entry, event: RevisionOpened) -> None:
+        stands = None if period.published is None or period.revision is not None else period.published.position
+        if event.of != stands:
+            self._report.find_entry("revision-differs", entry, f"it revises {event.of}, the index at {stands} stands")
+        period.revision, period.consolidated, period.approved = event.of, None, None
+
+
+def _revision_faults(period: _Period, event: IndexPublished) -> Iterator[tuple[str, str]]:
+    """What is wrong with the place of a published index among the period's others, if anything."""
+    revises = event.revises if isinstance(event, IndexRevised) else None
+    if revises != period.revision:
+        yield "revision-differs", f"it revises {revises}, a revision of {period.revision} is open"
+    elif period.published is not None and revises is None:
+        yield "revision-differs", f"the index at {period.published.position} stands, and no revision of it was opened"
 
 
 def _approval_faults(publication: Publication) -> Iterator[tuple[str, str]]:

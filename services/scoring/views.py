@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.scorecard import RELEVANT, SCORED, Folded, States, before, leaves, not_held, self_assessed
 from shared import telemetry
+from shared.decider import Rejected
 from shared.events import Entry
-from shared.events.scoring import CardPublished, IndexPublished
+from shared.events.scoring import CardPublished, IndexPublished, RevisionOpened
 from shared.follower import Head, heads
 from shared.ledger import read_entries
 from shared.rubric import Card
@@ -174,11 +175,25 @@ class Look(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What a prefix of a period's scoring log says is published; a card counts under the manifest only."""
+    """What a prefix of a period's scoring log says is published last; a card counts under its manifest only.
+
+    `earlier`: what was published before it was revised, oldest first; `pending`: cards without a manifest yet;
+    `revising`: a revision is open.
+    """
 
     manifest: IndexPublished | None = None
     cards: Mapping[str, CardPublished] = {}
     position: int = -1
+    earlier: tuple["Published", ...] = ()
+    pending: Mapping[str, CardPublished] = {}
+    revising: bool = False
+
+    def publication(self, number: int | None) -> "Published":
+        """The publication of that number, counted from 1, or the last one; Rejected `not-published`."""
+        known = (*self.earlier, self) if self.manifest is not None else ()
+        if not known or (number is not None and number > len(known)):
+            raise Rejected("not-published", f"of this period {len(known)} publications are known", "period")
+        return known[-1 if number is None else number - 1]
 
 
 def fold_published(published: Published, entries: Sequence[Entry]) -> Published:
@@ -186,9 +201,13 @@ def fold_published(published: Published, entries: Sequence[Entry]) -> Published:
     for entry in entries:
         match entry.event:
             case CardPublished() as card:
-                published = published._replace(cards={**published.cards, card.agency: card})
+                published = published._replace(pending={**published.pending, card.agency: card})
             case IndexPublished() as manifest:
-                published = published._replace(manifest=manifest, position=entry.position)
+                past = (*published.earlier, published._replace(earlier=(), pending={}, revising=False))
+                earlier = past if published.manifest is not None else ()
+                published = Published(manifest, published.pending, entry.position, earlier)
+            case RevisionOpened():
+                published = published._replace(revising=True)
     return published
 
 

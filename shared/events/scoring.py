@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.events import Event, Id, Sha256
+from shared.events import Event, Id, Sha256, Text
 from shared.rubric import Card, Points
 
 Actor = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -101,4 +101,41 @@ class IndexPublished(Event):
     parts_digest: Sha256
 
 
-EVENTS: tuple[type[Event], ...] = (ScoringStarted, ResultConsolidated, ResultApproved, CardPublished, IndexPublished)
+class RevisionOpened(Event):
+    """The published index at the position `of` is to be revised under a decision: commands that a score rests on are
+    taken again until a revised index is published. The published one stays readable."""
+
+    type: ClassVar[str] = "scoring.revision-opened.v1"
+    of: int
+    decision: Annotated[str, Field(min_length=1, max_length=64)]
+    dated: date
+
+
+class RevisionReasoned(Event):
+    """The words of a revision's reason; `of` is the position of its opening."""
+
+    type: ClassVar[str] = "scoring.revision-reasoned.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    of: int
+    reason: Text
+
+
+class IndexRevised(IndexPublished):
+    """The revised index of the period, as `index-published` in everything; `revises` is the position of that which it
+    takes the place of."""
+
+    type: ClassVar[str] = "scoring.index-revised.v1"
+    revises: int
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ScoringStarted,
+    ResultConsolidated,
+    ResultApproved,
+    CardPublished,
+    IndexPublished,
+    RevisionOpened,
+    RevisionReasoned,
+    IndexRevised,
+)

@@ -2,8 +2,6 @@
 
 import asyncio
 import io
-import subprocess
-import sys
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -11,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pytest
 
+from deploy.cli import main
 from deploy.client import Client
 from deploy.local.stack import Stack
 from shared.access import Role
 from shared.rubric import Agency, Label
 from shared.sheet import read, read_csv
-from tests.conftest import ROOT
 from tests.flow.office import SMALL, Office, rubric, until
 
 NORTH, EAST = "north", "east"
@@ -50,7 +49,7 @@ async def exported(client: Client, path: str) -> Any:
 
 
 async def test_progress_leads_a_period_through_its_steps_and_its_result_is_taken_home(
-    stack: Stack, tmp_path: Path
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     agencies = [Agency(id=name, name=Label(vi=f"Cơ quan {name}")) for name in (NORTH, EAST)]
     async with await Office.plan(stack, "progress", ("central", rubric(SMALL), agencies)) as office:
@@ -58,7 +57,7 @@ async def test_progress_leads_a_period_through_its_steps_and_its_result_is_taken
         await _appraisal(office)
         await _provisional(office)
         await _publication(office)
-        await _taken_home(office, tmp_path)
+        await _taken_home(office, tmp_path, capsys)
 
 
 async def _self_assessment(office: Office) -> None:
@@ -139,7 +138,7 @@ async def _publication(office: Office) -> None:
         assert (last["blocks"], last["counts"]["appraised"]) == ([], 3)
 
 
-async def _taken_home(office: Office, folder: Path) -> None:
+async def _taken_home(office: Office, folder: Path, told: pytest.CaptureFixture[str]) -> None:
     """The published sheets: losses that sum to what is missing, tables read back, one by the command line."""
     anyone, here = await office.by(None), f"/published/{office.period}"
     for agency in (NORTH, EAST):
@@ -167,13 +166,16 @@ async def _taken_home(office: Office, folder: Path) -> None:
         assert out.stat().st_size > 100
     assert len(read_csv((folder / "ranking.csv").read_bytes())) == 3
     assert read((folder / "criteria.xlsx").read_bytes())[1][2] == "1.1"
-    told = await _command(office, "period", "progress", office.period, "--token", office.token(Role.OFFICER))
-    assert "Tiến độ / Progress" in told
+    await _command(office, "period", "progress", office.period, "--token", office.token(Role.OFFICER))
+    assert "Tiến độ / Progress" in told.readouterr().out
 
 
-async def _command(office: Office, *words: str) -> str:
-    """What the command line says."""
-    line = [sys.executable, "-m", "deploy.cli", *words, "--home", str(office.stack.home.path)]
-    done = await asyncio.to_thread(subprocess.run, line, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+async def _command(office: Office, *words: str) -> None:
+    """Run a command of the command line to its end, in a thread: it has an event loop of its own."""
+
+    def run() -> None:
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--home", str(office.stack.home.path)])
+        assert ended.value.code in (None, 0)
+
+    await asyncio.to_thread(run)

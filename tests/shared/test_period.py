@@ -8,7 +8,7 @@ import pytest
 from services.submission import period as rules
 from shared.decider import Rejected
 from shared.events import Entry, Event, canonical, data_hash, encode, instant, type_tag
-from shared.events.scoring import IndexPublished
+from shared.events.scoring import IndexPublished, IndexRevised, RevisionOpened
 from shared.period import Period, fold, fold_published
 from tests.services.submission.samples import LAST, opening
 
@@ -77,3 +77,22 @@ def test_the_scoring_log_says_when_the_index_is_published() -> None:
     assert fold_published(False, []) is False
     assert fold_published(False, entries("scoring/2024-year", "index", [published])) is True
     assert fold_published(True, []) is True
+
+
+def test_a_revision_opens_a_published_period_until_the_revised_index() -> None:
+    opened = RevisionOpened(of=3, decision="1/QĐ", dated=date(2025, 3, 1))
+    revised = IndexRevised(
+        period="2024-year",
+        formula="par-index-2026-11",
+        heads={},
+        digest="0" * 64,
+        decision="2/QĐ",
+        dated=date(2025, 4, 1),
+        count=0,
+        first=0,
+        parts_digest="0" * 64,
+        revises=3,
+    )
+    assert fold_published(True, entries("scoring/2024-year", "index", [opened])) is False
+    assert fold_published(True, entries("scoring/2024-year", "index", [opened, revised])) is True
+    assert fold_published(False, entries("scoring/2024-year", "index", [revised, opened])) is False

@@ -30,8 +30,11 @@ from shared.events.scoring import (
     CardPublished,
     Head,
     IndexPublished,
+    IndexRevised,
     ResultApproved,
     ResultConsolidated,
+    RevisionOpened,
+    RevisionReasoned,
     ScoringStarted,
 )
 from shared.events.submission import (
@@ -151,7 +154,7 @@ class Chronicle:
     def write(self, folder: Path) -> None:
         """Write the archive."""
         for log, entries in self.logs.items():
-            write_log(folder / log, key_of(log), entries, {*self.sizes.get(log, ()), len(entries)})
+            write_log(folder / log, key_of(log), entries, sorted({*self.sizes.get(log, ()), len(entries)}))
         for sha256, content in self.evidence.items():
             _put(folder / "evidence/sha256" / sha256, content)
 
@@ -188,7 +191,13 @@ class Year(Chronicle):
     """
 
     def __init__(
-        self, alter: Alter | None = None, *, redeclared: int = 0, reappraised: int = 0, boxes: int = 0
+        self,
+        alter: Alter | None = None,
+        *,
+        redeclared: int = 0,
+        reappraised: int = 0,
+        boxes: int = 0,
+        revised: bool = False,
     ) -> None:
         super().__init__(alter)
         for service in SERVICES:
@@ -200,6 +209,9 @@ class Year(Chronicle):
         self.checkpoint()
         self._publish()
         self.checkpoint()
+        if revised:
+            self._revise()
+            self.checkpoint()
 
     @property
     def period(self) -> Period:
@@ -292,27 +304,52 @@ class Year(Chronicle):
 
     def _publish(self) -> None:
         self.tell(SCORING, "index", ScoringStarted(period=PERIOD, of=0), actor="scoring")
+        self._conclude({"decision": "12/QĐ-UBND", "dated": date(2025, 1, 20)})
+
+    def _revise(self) -> None:
+        """The council fixes an item anew under an opened revision; the result is published again."""
+        of, dated = len(self.logs[SCORING]) - 1, date(2025, 3, 3)
+        at = self.tell(SCORING, "index", RevisionOpened(of=of, decision="20/QĐ-UBND", dated=dated)).position
+        self.tell(SCORING, "index", RevisionReasoned(of=at, reason="Khiếu nại có căn cứ"))
+        tally = Tally(members=10, in_favour=8, against=1, abstained=1)
+        adjusted = CouncilAdjusted(
+            agency="a-02",
+            item="2.1",
+            data="1",
+            points=Decimal(1),
+            resolution="02/NQ-HĐTĐ",
+            tally=tally,
+            reason_code="as-declared",
+        )
+        self.tell(APPRAISAL, "appraisal/a-02", adjusted, actor=CHAIR)
+        seen = {log: len(self.logs[log]) for log in (SUBMISSION, SURVEY)}
+        self.tell(APPRAISAL, "period", AppraisalFinalised(agencies=AGENCIES), seen=seen)
+        self._conclude({"decision": "21/QĐ-UBND", "dated": date(2025, 4, 1)}, revises=of)
+
+    def _conclude(self, named: dict[str, Any], revises: int | None = None) -> None:
         result = self.result()
         consolidated = ResultConsolidated(
             by=OFFICER, formula=result.formula, heads=dict(result.heads), digest=result.digest
         )
         self.tell(SCORING, "index", consolidated)
-        named = {"decision": "12/QĐ-UBND", "dated": date(2025, 1, 20)}
         self.tell(SCORING, "index", ResultApproved(digest=result.digest, **named), actor=APPROVER)
         own, first = self.head(SCORING), len(self.logs[SCORING])
         cards = [CardPublished(agency=row.agency, row=row, card=result.cards[row.agency]) for row in result.table]
         told = [self.tell(SCORING, "index", card).event for card in cards]
-        index = IndexPublished(
-            period=PERIOD,
-            formula=result.formula,
-            heads={**result.heads, SCORING: own},
-            digest=result.digest,
-            count=len(cards),
-            first=first,
-            parts_digest=parts_digest([card for card in told if card is not None]),
+        manifest = {
+            "period": PERIOD,
+            "formula": result.formula,
+            "heads": {**result.heads, SCORING: own},
+            "digest": result.digest,
+            "count": len(cards),
+            "first": first,
+            "parts_digest": parts_digest([card for card in told if card is not None]),
             **named,
-        )
-        self.tell(SCORING, "index", index)
+        }
+        if revises is None:
+            self.tell(SCORING, "index", IndexPublished.model_validate(manifest))
+        else:
+            self.tell(SCORING, "index", IndexRevised.model_validate({**manifest, "revises": revises}))
 
     def result(self) -> Result:
         """The result at the logs as they stand."""

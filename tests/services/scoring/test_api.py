@@ -278,6 +278,48 @@ async def test_everyone_may_read_the_published_index(scoring: Scoring) -> None:
     refused(await get(scoring, f"/published/{PERIOD}/agencies/a-99"), 404, "agency-unknown")
 
 
+REVISION = {"reason": "Khiếu nại có căn cứ.", "decision": "20/QĐ-UBND", "dated": "2025-03-03"}
+
+
+async def test_a_revised_result_takes_the_place_of_the_first_which_stays_readable(scoring: Scoring) -> None:
+    story = await published(scoring)
+    refused(await post(scoring, f"{LIVE}/revision", Role.APPROVER, "approver", REVISION), 403, "role-missing")
+    opened = await post(scoring, f"{LIVE}/revision", Role.OFFICER, "officer", REVISION)
+    assert opened.status_code == 201, opened.text
+    refused(await post(scoring, f"{LIVE}/revision", Role.OFFICER, "officer", REVISION), 409, "revision-open")
+    during = (await get(scoring, f"/published/{PERIOD}")).json()
+    assert (during["under_revision"], during["publications"], during["table"][0]["total"]) == (True, 1, "17.50")
+    story.adjust("a-01", "2.1", "0")
+    story.finalise(["a-01", "a-02"])
+    await scoring.follow(story)
+    await scoring.archive_all(story)
+    assert (await post(scoring, f"{LIVE}/consolidation", Role.OFFICER, "officer")).status_code == 201
+    digest = (await get(scoring, f"{LIVE}/consolidation", Role.APPROVER)).json()["digest"]
+    body = {"digest": digest, "decision": "21/QĐ-UBND", "dated": "2025-04-01"}
+    assert (await post(scoring, f"{LIVE}/approval", Role.APPROVER, "approver", body)).status_code == 201
+    await scoring.archive_own()
+    assert (await post(scoring, f"{LIVE}/publication", Role.OFFICER, "officer")).status_code == 201
+    last = (await get(scoring, f"/published/{PERIOD}")).json()
+    assert (last["publication"], last["publications"], last["under_revision"]) == (2, 2, False)
+    assert (last["decision"], [row["total"] for row in last["table"]]) == ("21/QĐ-UBND", ["14.75", "14.00"])
+    first = (await get(scoring, f"/published/{PERIOD}?publication=1")).json()
+    assert (first["publication"], first["decision"]) == (1, "5691/QĐ-UBND")
+    assert [row["total"] for row in first["table"]] == ["17.50", "14.75"]
+    card = f"/published/{PERIOD}/agencies/a-01"
+    totals = [(await get(scoring, f"{card}{which}")).json()["card"]["total"] for which in ("?publication=1", "")]
+    assert totals == ["17.50", "14.00"]
+    refused(await get(scoring, f"/published/{PERIOD}?publication=3"), 404, "not-published")
+    refused(await post(scoring, f"{LIVE}/consolidation", Role.OFFICER, "officer"), 409, "already-published")
+
+
+async def test_nothing_is_revised_before_it_is_published(scoring: Scoring) -> None:
+    await approved(scoring)
+    refused(await post(scoring, f"{LIVE}/revision", Role.OFFICER, "officer", REVISION), 404, "not-published")
+    silent = {**REVISION, "reason": " "}
+    refused(await post(scoring, f"{LIVE}/revision", Role.OFFICER, "officer", silent), 404, "not-published")
+    refused(await post(scoring, f"{LIVE}/revision", Role.OFFICER, "officer", {}), 422, "body-invalid")
+
+
 @pytest.mark.parametrize("policy", ["totals-only", "nothing"])
 async def test_a_card_that_the_policy_withholds_is_not_shown(scoring: Scoring, policy: str) -> None:
     story = whole_story(publication={"a-02": policy})

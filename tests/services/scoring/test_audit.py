@@ -20,7 +20,15 @@ from shared.archive import ArchiveReader
 from shared.events import Entry, Event, canonical
 from shared.events.appraisal import CouncilAdjusted, CouncilSeated, Tally
 from shared.events.register import LogOpened, RegisterOpened
-from shared.events.scoring import CardPublished, IndexPublished, ResultApproved, ResultConsolidated, ScoringStarted
+from shared.events.scoring import (
+    CardPublished,
+    IndexPublished,
+    IndexRevised,
+    ResultApproved,
+    ResultConsolidated,
+    RevisionOpened,
+    ScoringStarted,
+)
 from shared.events.submission import AgenciesAdded, EvidenceUploaded, PeriodStarted, PointsDeclared, RubricSet
 from shared.events.survey import FormCompleted, FormSet, InvitationsIssued, ResponsesRecorded, SurveyCompleted
 from shared.tlog.checkpoint import Checkpoint, Policy, sign_checkpoint, unverified_checkpoint
@@ -436,6 +444,39 @@ def test_what_is_signed_and_false_is_found(tmp_path: Path, alter: Callable[[str,
     verdict = audited(tmp_path, year.policy())
     assert expected in names(verdict), verdict.findings
     assert not {"root-differs", "signature-fails", "data-differs"} & names(verdict)
+
+
+def test_both_publications_of_a_revised_period_are_computed_again(tmp_path: Path) -> None:
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    Year().write(once)
+    year = Year(revised=True)
+    year.write(twice)
+    before, after = audited(once, Year().policy()), audited(twice, year.policy())
+    assert before.holds
+    assert after.holds
+    counts = [{line.check: line.checked for line in verdict.checks} for verdict in (before, after)]
+    for check in (Check.APPROVALS, Check.FIGURES, Check.HEADS):
+        assert counts[1][check] == 2 * counts[0][check]
+
+
+@pytest.mark.parametrize(
+    ("alter", "expected"),
+    [
+        pytest.param(changed(RevisionOpened, of=0), "revision-differs", id="another publication"),
+        pytest.param(changed(IndexRevised, revises=0), "revision-differs", id="a revised index of another one"),
+        pytest.param(
+            replaced(RevisionOpened, ScoringStarted(period=PERIOD, of=0)), "revision-differs", id="never opened"
+        ),
+        pytest.param(changed(IndexRevised, digest="0" * 64), "digest-differs", id="the revised digest"),
+        pytest.param(changed(IndexRevised, decision="13/QĐ"), "approval-differs", id="another decision"),
+        pytest.param(changed(IndexRevised, heads={}), "heads-differ", id="no heads"),
+        pytest.param(changed(IndexRevised, count=1), "manifest-differs", id="a card more than counted"),
+    ],
+)
+def test_a_false_revision_is_found(tmp_path: Path, alter: Callable[[str, Event], Event], expected: str) -> None:
+    year = Year(alter, revised=True)
+    year.write(tmp_path)
+    assert expected in names(audited(tmp_path, year.policy()))
 
 
 def test_a_false_figure_is_named_with_both_values(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from services.scoring.index import (
     Index,
     Obstacle,
     Publish,
+    Revise,
     Situation,
     Start,
     head_sizes,
@@ -29,8 +30,11 @@ from shared.events.scoring import (
     CardPublished,
     Head,
     IndexPublished,
+    IndexRevised,
     ResultApproved,
     ResultConsolidated,
+    RevisionOpened,
+    RevisionReasoned,
     ScoringStarted,
 )
 from shared.events.submission import ReopeningClosed, SelfAssessmentReopened
@@ -306,3 +310,43 @@ def test_a_reopened_self_assessment_holds_up_until_it_is_submitted_or_closed() -
     assert codes(obstacles(situation(story))) == {"reopening-open", "finalising-outdated"}
     story.tell(SUBMISSION, ReopeningClosed(agency="a-01", submitted=True), stream="self-assessment/a-01")
     assert codes(obstacles(situation(story))) == {"finalising-outdated"}
+
+
+def published() -> list[Event]:
+    """All of the scoring log up to the published index, which stands at position 5."""
+    before = [STARTED, CONSOLIDATED, APPROVED]
+    return [*before, *decided(before, publish())]
+
+
+REVISE = Revise("20/QĐ-UBND", date(2025, 3, 3), " Khiếu nại có căn cứ. ", 6)
+OPENED = RevisionOpened(of=5, decision="20/QĐ-UBND", dated=date(2025, 3, 3))
+
+
+def test_a_published_index_is_revised_under_a_decision_and_with_words() -> None:
+    assert len(published()) == 6
+    assert decided(published(), REVISE) == [OPENED, RevisionReasoned(of=6, reason="Khiếu nại có căn cứ.")]
+
+
+def test_what_is_not_published_cannot_be_revised() -> None:
+    assert refused([STARTED, CONSOLIDATED, APPROVED], REVISE).code == "not-published"
+
+
+def test_a_revision_needs_its_reason_and_is_opened_once() -> None:
+    assert refused(published(), REVISE._replace(reason="  ")).code == "reason-missing"
+    assert refused([*published(), OPENED], REVISE).code == "revision-open"
+
+
+def test_an_opened_revision_needs_its_own_consolidation_and_approval() -> None:
+    opened = [*published(), OPENED]
+    assert refused(opened, Approve(APPROVER, RESULT.digest, **DECISION)).code == "not-consolidated"
+    assert "approval-missing" in {error["code"] for error in refused(opened, publish()).errors}
+    assert decided(opened, Consolidate(OFFICER, situation(STORY), RESULT)) == [CONSOLIDATED]
+
+
+def test_a_revised_index_names_the_one_that_it_takes_the_place_of() -> None:
+    again = [*published(), OPENED, CONSOLIDATED, APPROVED]
+    *cards, manifest = decided(again, publish())
+    assert isinstance(manifest, IndexRevised)
+    assert (manifest.revises, manifest.count, len(cards)) == (5, 2, 2)
+    assert refused([*again, *cards, manifest], publish()).code == "already-published"
+    assert decided([*again, *cards, manifest], REVISE)[0] == OPENED  # positions are the same in this test
