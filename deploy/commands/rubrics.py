@@ -14,6 +14,7 @@ from deploy.rubric_book import BookFaults, exported, imported
 from shared.rubric import Finding, Rubric, RubricError, check, load_rubric
 from shared.rubric.compare import ASPECTS, differences
 from shared.rubric.files import places
+from shared.rubric.finding_words import in_vietnamese
 
 rubric = typer.Typer(help="Rubric files: check, diff, export to Excel and import from it.", no_args_is_help=True)
 
@@ -26,7 +27,7 @@ _KIND: Final = {"added": "thêm / added", "removed": "bỏ / removed", "changed"
 def rubric_check(file: File) -> None:
     """Name each fault of a rubric file with its line and path: errors (cannot be computed) and warnings."""
     text = text_of(file)
-    table = Table("", "dòng / line", "nơi / place", "đường dẫn / path", "nội dung / finding", title=str(file))
+    table = Table("", "dòng / line", "nơi / place", "đường dẫn / path", "nội dung", "finding", title=str(file))
     try:
         findings = check(load_rubric(text))
         where = places(text)
@@ -35,12 +36,20 @@ def rubric_check(file: File) -> None:
             raise wrong(file, error) from None
         for each in error.errors:
             line, _, detail = each["detail"].partition(": ")
-            _row(table, _SEVERITY["error"], line.removeprefix("line "), "", each["field"], detail)
+            _row(table, _SEVERITY["error"], line.removeprefix("line "), "", each["field"], "sai quy cách tệp", detail)
         Console().print(table)
         raise Fault(f"{file} is no rubric: {len(error.errors)} errors, the first at {error.message}") from None
     for finding in findings:
         line, path = _where(finding, where)
-        _row(table, _SEVERITY[finding.severity], line, finding.place, path, finding.message)
+        _row(
+            table,
+            _SEVERITY[finding.severity],
+            line,
+            finding.place,
+            path,
+            in_vietnamese(finding.message),
+            finding.message,
+        )
     if findings:
         Console().print(table)
     errors = [finding for finding in findings if finding.severity == "error"]

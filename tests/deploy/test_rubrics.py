@@ -16,7 +16,7 @@ TEXT = BASE.read_text(encoding="utf-8")
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "200"}).invoke(application(), ["rubric", *map(str, arguments)])
+    return CliRunner(env={"COLUMNS": "300"}).invoke(application(), ["rubric", *map(str, arguments)])
 
 
 @pytest.fixture
