@@ -3,21 +3,22 @@
 import asyncio
 import csv
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import pytest
 import pytest_asyncio
 
+from deploy.cli import main
 from deploy.local.stack import Stack
 from deploy.tickets import address
 from shared.access import Role
 from shared.rubric import Agency, Label
-from tests.conftest import ROOT
 from tests.flow.office import SMALL, Office, rubric
 
 CITIZENS, BUSINESSES = "citizen-form", "business-form"
@@ -55,13 +56,16 @@ async def run(office: Office, told: Told, *arguments: str, fails: bool = False) 
         "--home",
         str(office.stack.home.path),
     )
-    command = [sys.executable, "-m", "deploy.cli", "survey", *arguments, *own]
-    done = await asyncio.to_thread(
-        subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    told.append(done.stdout + done.stderr)
-    return done.stdout + done.stderr
+    out = StringIO()
+
+    def work() -> int:
+        with redirect_stdout(out), redirect_stderr(out), pytest.raises(SystemExit) as end:
+            main(["survey", *arguments, *own])
+        return int(end.value.code or 0)
+
+    assert (await asyncio.to_thread(work) != 0) == fails, out.getvalue()
+    told.append(out.getvalue())
+    return out.getvalue()
 
 
 def tokens_in(file: Path) -> list[str]:

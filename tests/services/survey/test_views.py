@@ -9,7 +9,7 @@ from services.survey.views import campaign_view
 from shared.decider import Rejected
 from shared.events import Event
 from shared.events.survey import InvitationsIssued, ResponsesRecorded, TooFewRecorded
-from tests.services.survey.samples import FORM, OTHER_FORM, period
+from tests.services.survey.samples import BALLOTED, FORM, OTHER_FORM, period
 from tests.services.survey.test_campaign import INVITE, OPEN, given
 
 WHOLE = period()
@@ -50,3 +50,13 @@ def test_the_respondents_of_the_campaigns_forms_are_named() -> None:
     assert [group.id for group in view.respondents] == [FORM.group, OTHER_FORM.group]
     with pytest.raises(Rejected, match="campaign-unknown"):
         campaign_view("winter", WHOLE, given(OPEN), {})
+
+
+@pytest.mark.parametrize("ballots", range(1, 5))
+def test_what_fewer_than_five_say_moves_no_points(ballots: int) -> None:
+    few = given(OPEN, INVITE).evolve(TooFewRecorded(ballots=ballots, **PLACE))
+    none = given(OPEN, INVITE).evolve(TooFewRecorded(ballots=0, **PLACE))
+    leaf = BALLOTED.leaf("1.2")
+    results = [state.result("a-01", leaf).model_dump(exclude={"groups"}) for state in (few, none)]
+    assert results[0] == results[1]
+    assert results[0]["points"] is None
