@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo test check format bench schemas reference lock clean
+.PHONY: setup demo test check format bench contracts schemas reference lock clean
 
 setup: $(READY)
 
@@ -27,15 +27,19 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m deploy.schemas --check
+	$(BIN)/python -m deploy.contracts --check
 	$(BIN)/python -m deploy.reference --check
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+contracts: setup
+	$(BIN)/python -m deploy.contracts
+	$(BIN)/python -m deploy.reference
+
 schemas: setup
-	$(BIN)/python -m deploy.schemas
+	$(BIN)/python -m deploy.contracts
 
 reference: setup
 	$(BIN)/python -m deploy.reference

@@ -55,6 +55,10 @@ class Client:
         """Put a JSON body; `key` is the Idempotency-Key, a fresh one without it."""
         return (await self._send(service, "PUT", path, body, key)).json()
 
+    async def post_file(self, service: str, path: str, data: bytes, media_type: str) -> Any:
+        """Post a file as it is; the answer's JSON."""
+        return (await self._send(service, "POST", path, None, None, (data, media_type))).json()
+
     async def send(
         self, service: str, method: str, path: str, body: Any = None, key: str | None = None
     ) -> httpx.Response:
@@ -72,13 +76,25 @@ class Client:
         if answer.is_error:
             raise Fault(f"the object store refused the upload with status {answer.status_code}; ask for a new place")
 
-    async def _send(self, service: str, method: str, path: str, body: Any, key: str | None) -> httpx.Response:
+    async def _send(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        body: Any,
+        key: str | None,
+        file: tuple[bytes, str] | None = None,
+    ) -> httpx.Response:
         url = self._urls.get(service)
         if url is None:
             raise Fault(f"where the service {service} answers is not known; start the stack with `parindex up`")
         headers = {} if method == "GET" else {"Idempotency-Key": key or str(uuid.uuid4())}
         try:
-            answer = await self._http.request(method, url + path, json=body, headers=headers)
+            if file is None:
+                answer = await self._http.request(method, url + path, json=body, headers=headers)
+            else:
+                headers["Content-Type"] = file[1]
+                answer = await self._http.request(method, url + path, content=file[0], headers=headers)
         except httpx.HTTPError as error:
             raise Fault(f"{service} cannot be reached ({type(error).__name__}); see `parindex status`") from None
         if answer.is_error:

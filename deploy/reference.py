@@ -1,4 +1,4 @@
-"""The generated pages of the documentation: codes of problems and findings, settings, event types.
+"""The generated pages of the documentation: codes of problems and findings, settings, event types, routes.
 
 `python -m deploy.reference` writes them to `docs/`, `--check` fails when a committed page differs.
 """
@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from deploy.routes import routes as all_routes
 from services.appraisal.api import PROBLEMS as APPRAISAL
 from services.scoring.api import PROBLEMS as SCORING
 from services.scoring.findings import FINDINGS, TITLES
 from services.submission.api import PROBLEMS as SUBMISSION
 from services.survey.api import PROBLEMS as SURVEY
+from shared.access import Role
 from shared.events import catalogue
 from shared.settings import settings_table
 from shared.web import PROBLEMS, Problem
@@ -37,6 +39,8 @@ class Code(NamedTuple):
 
 
 _FILES: Final = "`parindex rubric check`, `parindex period open`"
+_BOOK: Final = "`parindex rubric import`"
+_SHEETS: Final = "every file of a spreadsheet that is read, by the cell"
 _SUBMITTING: Final = "obstacles of a self-assessment; errors of `self-assessment-incomplete`"
 _CLOSING: Final = "errors of `leaf-open`, `period-open`"
 _OBSTACLES: Final = "`parindex period obstacles`; errors of `obstacles-remain`"
@@ -51,6 +55,22 @@ LISTED: Final[Mapping[str, Code]] = {
     ),
     "appraiser-missing": Code(
         "No appraiser is assigned to the field", "Chưa phân công người thẩm định lĩnh vực", "`parindex period progress`"
+    ),
+    "cell-empty": Code("A cell that must say something is empty", "Ô bắt buộc đang để trống", _BOOK),
+    "cell-fixed": Code(
+        "A cell was changed whose value is changed in the rubric's file only",
+        "Ô này chỉ sửa được trong tệp bộ tiêu chí gốc",
+        _BOOK,
+    ),
+    "cell-too-long": Code(
+        "A text is longer than its place takes", "Nội dung dài hơn mức cho phép", f"{_BOOK}; a workbook that is written"
+    ),
+    "column-missing": Code("A column of the table is missing", "Bảng thiếu một cột", _BOOK),
+    "column-unknown": Code("The table has a column too many", "Bảng thừa một cột", _BOOK),
+    "council-decision-missing": Code(
+        "The council has not accepted the result as it stands",
+        "Hội đồng chưa thông qua kết quả hiện tại",
+        "`period-open`",
     ),
     "council-missing": Code(
         "No Appraisal Council is seated", "Chưa lập Hội đồng thẩm định", f"{_OBSTACLES}, `period-open`"
@@ -74,6 +94,11 @@ LISTED: Final[Mapping[str, Code]] = {
     "evidence-or-explanation-missing": Code(
         "Neither evidence nor an explanation", "Thiếu tài liệu kiểm chứng hoặc giải trình", _SUBMITTING
     ),
+    "figure-estimated": Code(
+        "An estimated figure: the agency replaces or confirms it",
+        "Số liệu ước tính: cơ quan phải thay thế hoặc xác nhận",
+        f"warnings of a self-assessment; {_CLOSING}",
+    ),
     "file-invalid": Code("The file is no YAML that can be read", "Tệp không phải YAML đọc được", _FILES),
     "finalising-outdated": Code(
         "A later entry moves the score: finalise anew",
@@ -90,6 +115,7 @@ LISTED: Final[Mapping[str, Code]] = {
         "Bản lưu chưa có sổ đến bản ghi mà kết quả cần",
         _OBSTACLES,
     ),
+    "item-missing": Code("An item of the rubric has no row", "Tiêu chí không có dòng trong bảng", _BOOK),
     "leaf-outdated": Code(
         "The item that chooses its rule was changed: appraise it again",
         "Mục quyết định quy tắc đã thay đổi: hãy thẩm định lại",
@@ -105,10 +131,29 @@ LISTED: Final[Mapping[str, Code]] = {
         "Tệp kỳ đánh giá sai quy cách, hoặc nêu bộ tiêu chí không có",
         "`parindex period open`",
     ),
+    "proposal-open": Code(
+        "The proposal is not decided", "Đề nghị chưa được quyết định", "errors of `session-incomplete`"
+    ),
+    "reopening-open": Code(
+        "The agency's self-assessment is reopened and may still change",
+        "Báo cáo tự đánh giá của cơ quan được mở lại và còn có thể thay đổi",
+        f"{_OBSTACLES}, `leaf-open`, `period-open`",
+    ),
     "rubric-invalid": Code(
         "A rubric file has another form, or cannot be computed",
         "Tệp bộ tiêu chí sai quy cách, hoặc không tính được",
         f"{_FILES}; errors of `rubric-invalid`",
+    ),
+    "rule-unreadable": Code(
+        "A cell does not say a score rule of its kind", "Ô không ghi đúng dạng quy tắc chấm điểm", _BOOK
+    ),
+    "sheet-error": Code("A cell holds an error such as #N/A", "Ô chứa lỗi như #N/A", _SHEETS),
+    "sheet-formula": Code(
+        "A cell holds a formula: paste its value", "Ô chứa công thức: hãy dán giá trị thay cho công thức", _SHEETS
+    ),
+    "sheet-too-large": Code("The file is larger than what is read", "Tệp lớn hơn mức được đọc", _SHEETS),
+    "sheet-unreadable": Code(
+        "The file is no XLSX workbook, or no CSV in UTF-8", "Tệp không phải XLSX, hoặc không phải CSV UTF-8", _SHEETS
     ),
     "survey-open": Code("The survey is not complete", "Khảo sát chưa hoàn thành", f"{_OBSTACLES}, `period-open`"),
 }
@@ -175,11 +220,25 @@ def _mark(said: bool) -> str:
     return "yes" if said else "no"
 
 
+def routes() -> Iterator[str]:
+    """Every route with the roles that may."""
+    yield "# Routes and roles\n"
+    yield "Who may call what. A route's guard asks for one of the roles marked; who has none of them is answered"
+    yield "`role-missing`, who has no token `token-missing`. Agency, field and seat are asked for besides: see the"
+    yield "README of each service. *public* routes take no token. Generated by `make reference`.\n"
+    yield f"| service | route | public | {' | '.join(Role)} |"
+    yield "|---|---|" + ":-:|" * (len(Role) + 1)
+    for route in all_routes():
+        marks = ["" if route.roles else "✓", *("✓" if role in route.roles else "" for role in Role)]
+        yield f"| {route.service} | `{route.method} {route.path}` | {' | '.join(marks)} |"
+
+
 PAGES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "problems.md": problems,
     "findings.md": findings,
     "settings.md": settings,
     "events.md": events,
+    "routes.md": routes,
 }
 
 

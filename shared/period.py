@@ -10,6 +10,9 @@ from shared.events.scoring import IndexPublished, IndexRevised, RevisionOpened
 from shared.events.submission import (
     AgenciesAdded,
     Agency,
+    AgencyJoined,
+    AgencyRenamed,
+    AgencyWithdrawn,
     PeriodOpened,
     PeriodStarted,
     RubricFieldSet,
@@ -24,12 +27,16 @@ STREAM = "period"
 
 @dataclass(frozen=True)
 class Period:
-    """What is known of a period after a prefix of its submission log; empty before `period-opened`."""
+    """What is known of a period after a prefix of its submission log; empty before `period-opened`.
+
+    `agencies` are all that ever took part, under their newest names; `withdrawn` those that no longer do.
+    """
 
     opened: PeriodOpened | None = None
     fields: Mapping[str, tuple[Field, ...]] = field(default_factory=dict)
     rubrics: Mapping[str, Rubric] = field(default_factory=dict)
     agencies: Mapping[str, Agency] = field(default_factory=dict)
+    withdrawn: Mapping[str, AgencyWithdrawn] = field(default_factory=dict)
     started: bool = False
     closed: SelfAssessmentClosed | None = None
 
@@ -46,6 +53,15 @@ class Period:
                 return replace(self, rubrics={**self.rubrics, event.group: rubric})
             case AgenciesAdded():
                 return replace(self, agencies={**self.agencies, **{agency.agency: agency for agency in event.agencies}})
+            case AgencyJoined():
+                joined = Agency(**{name: getattr(event, name) for name in Agency.model_fields})
+                return replace(self, agencies={**self.agencies, event.agency: joined})
+            case AgencyRenamed():
+                names = {"name_vi": event.name_vi, "name_en": event.name_en}
+                renamed = self.agencies[event.agency].model_copy(update=names)
+                return replace(self, agencies={**self.agencies, event.agency: renamed})
+            case AgencyWithdrawn():
+                return replace(self, withdrawn={**self.withdrawn, event.agency: event})
             case PeriodStarted():
                 return replace(self, started=True)
             case SelfAssessmentClosed():
@@ -65,6 +81,18 @@ class Period:
         if found is None:
             raise Rejected("agency-unknown", f"{agency} is no agency of this period", "agency")
         return found
+
+    def the_active(self, agency: str) -> Agency:
+        """As `the_agency`, and Rejected `agency-withdrawn` for one that takes no further part."""
+        found = self.the_agency(agency)
+        if agency in self.withdrawn:
+            raise Rejected("agency-withdrawn", f"{agency} takes no further part in this period", "agency")
+        return found
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """The agencies that take part, in the order in which they were added."""
+        return tuple(agency for agency in self.agencies if agency not in self.withdrawn)
 
     def rubric_of(self, agency: str) -> Rubric:
         """The rubric of the agency's group; Rejected `agency-unknown`."""

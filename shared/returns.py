@@ -11,6 +11,7 @@ from shared.events.survey import (
     CampaignOpened,
     FormSet,
     InvitationsIssued,
+    RemindersSent,
     ResponsesRecorded,
     StudyImported,
     SurveyCompleted,
@@ -32,6 +33,13 @@ class Campaign(NamedTuple):
     completed: bool = False
 
 
+class Reminders(NamedTuple):
+    """How often those invited were reminded, and how many reminders went out in all."""
+
+    times: int = 0
+    sent: int = 0
+
+
 def surveyed(rubric: Rubric) -> tuple[Leaf, ...]:
     """The items of a rubric that a survey scores."""
     return tuple(leaf for leaf in rubric.leaves.values() if leaf.mode is Mode.SURVEY)
@@ -47,14 +55,18 @@ class Returns:
     """What is known of a period's survey after a prefix of its log.
 
     `recorded`, by agency and form: the ballots in the log and their counts (none where they were too few). `invited`:
-    the invitations. `studies`, by agency: the points of an existing study that stand instead of ballots.
+    the invitations; `reminded`: the reminders; `quotas`: the ballots wanted where not the campaign's own quota.
+    `studies`, by agency: the points of an existing study that stand instead of ballots. `of`: where the period started.
     """
 
     started: bool = False
+    of: int = 0
     not_held: bool = False
     campaigns: Mapping[str, Campaign] = field(default_factory=dict)
     pending: Mapping[str, tuple[Form, ...]] = field(default_factory=dict)
     invited: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    reminded: Mapping[str, Mapping[str, Reminders]] = field(default_factory=dict)
+    quotas: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     recorded: Mapping[str, Mapping[str, FormTally]] = field(default_factory=dict)
     studies: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
@@ -62,7 +74,7 @@ class Returns:
         """The returns after one more event of the log; forms count only under their manifest."""
         match event:
             case SurveyStarted():
-                return replace(self, started=True)
+                return replace(self, started=True, of=event.of)
             case SurveyNotHeld():
                 return replace(self, not_held=True)
             case StudyImported():
@@ -83,6 +95,12 @@ class Returns:
                 own = self.invited.get(event.agency, {})
                 total = own.get(event.form, 0) + event.count
                 returns = replace(self, invited={**self.invited, event.agency: {**own, event.form: total}})
+                returns = returns._want(event.agency, event.form, event.quota)
+            case RemindersSent():
+                before = self.reminded.get(event.agency, {})
+                times, sent = before.get(event.form, Reminders())
+                both = {**before, event.form: Reminders(times + 1, sent + event.count)}
+                returns = replace(self, reminded={**self.reminded, event.agency: both})
             case ResponsesRecorded():
                 returns = self._add(event.agency, event.form, FormTally(event.ballots, event.counts))
             case TooFewRecorded():
@@ -94,6 +112,11 @@ class Returns:
     def _with(self, campaign: Campaign) -> "Returns":
         return replace(self, campaigns={**self.campaigns, campaign.opened.campaign: campaign})
 
+    def _want(self, agency: str, form: str, quota: int | None) -> "Returns":
+        if quota is None:
+            return self
+        return replace(self, quotas={**self.quotas, agency: {**self.quotas.get(agency, {}), form: quota}})
+
     def _add(self, agency: str, form: str, more: FormTally) -> "Returns":
         own = self.recorded.get(agency, {})
         both = added(own.get(form, FormTally(0, {})), more)
@@ -102,6 +125,12 @@ class Returns:
     def campaign_of(self, agency: str) -> Campaign | None:
         """The campaign that asks about the agency; a group of agencies has one at most."""
         return next((each for each in self.campaigns.values() if agency in each.opened.agencies), None)
+
+    def quota(self, agency: str, form: str) -> int | None:
+        """The ballots wanted about the agency from the form, where a number was set."""
+        campaign = self.campaign_of(agency)
+        general = None if campaign is None else (campaign.opened.quota or {}).get(form)
+        return self.quotas.get(agency, {}).get(form, general)
 
     def tallies(self, agency: str) -> Mapping[str, FormTally]:
         """What the rubric's rules read of an agency's ballots, by form.
@@ -148,7 +177,7 @@ class Returns:
 
     def open_agencies(self, period: Period) -> tuple[str, ...]:
         """The agencies that the survey is not complete for, in the order of the period."""
-        return tuple(agency for agency in period.agencies if not self.complete_for(agency, period.rubric_of(agency)))
+        return tuple(agency for agency in period.active if not self.complete_for(agency, period.rubric_of(agency)))
 
     def complete(self, period: Period) -> bool:
         """Whether the survey is complete: every campaign is completed and every agency covered, or none was held."""

@@ -1,4 +1,4 @@
-"""`parindex rubric | period | assess | appraise | survey`: what people do, over HTTP with their own token."""
+"""`parindex period | assess | appraise`: what people do, over HTTP with their own token."""
 
 import asyncio
 import json
@@ -7,25 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from deploy.assessment import read_rows, send_rows
 from deploy.client import Client, Refused, key_of
-from deploy.fault import Fault
+from deploy.files import text_of, wrong
 from deploy.local.stack import Stack
-from shared.rubric import PeriodOpening, RubricError, check, load_period, load_rubric, opening
+from shared.rubric import PeriodOpening, RubricError, load_period, load_rubric, opening
 
 T = TypeVar("T")
 
-rubric = typer.Typer(help="Rubric files.", no_args_is_help=True)
 period = typer.Typer(
     help="A period of the index: open, close, finalise, consolidate, approve, publish.", no_args_is_help=True
 )
 assess = typer.Typer(help="An agency's self-assessment.", no_args_is_help=True)
 appraise = typer.Typer(help="Appraisal and council.", no_args_is_help=True)
-survey = typer.Typer(help="The sociological survey.", no_args_is_help=True)
 
 Home = Annotated[Path, typer.Option("--home", envvar="PARINDEX_HOME", help="Folder of the local stack.")]
 Token = Annotated[str, typer.Option("--token", envvar="PARINDEX_TOKEN", help="Bearer token; see `parindex token`.")]
@@ -36,7 +33,7 @@ PATIENCE = 20.0  # seconds
 PASSING = frozenset({"period-unknown", "appraisal-not-open", "log-incomplete", "heads-not-archived"})
 
 
-def _run(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
+def run(home: Path, token: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
     """Do the work; what a service refuses only because it has not yet applied another's entries is tried again."""
 
     async def whole() -> T:
@@ -58,48 +55,19 @@ def _passes(refused: Refused) -> bool:
     return refused.code in PASSING or (bool(codes) and codes <= PASSING)
 
 
-def _told(answer: Any) -> None:
+def told(answer: Any) -> None:
+    """Print a service's answer."""
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"{path} cannot be read ({type(error).__name__}); give a file in UTF-8") from None
 
 
 def read_opening(path: Path) -> PeriodOpening:
     """A period's file with the rubric files that it names; Fault with the place of what is wrong."""
     try:
-        read = load_period(_text(path))
-        rubrics = {group.rubric: load_rubric(_text(path.parent / group.rubric)) for group in read.groups}
+        read = load_period(text_of(path))
+        rubrics = {group.rubric: load_rubric(text_of(path.parent / group.rubric)) for group in read.groups}
         return opening(read, rubrics)
     except RubricError as error:
-        raise _wrong(path, error) from None
-
-
-def _wrong(path: Path, error: RubricError) -> Fault:
-    where = f"{error.field}: " if error.field else ""
-    return Fault(f"{path}: {where}{error.message} ({error.code})")
-
-
-@rubric.command("check")
-def rubric_check(file: Path) -> None:
-    """Name each fault of a rubric file with its place: errors (cannot be computed) and warnings."""
-    try:
-        findings = check(load_rubric(_text(file)))
-    except RubricError as error:
-        raise _wrong(file, error) from None
-    table = Table("", "nơi / place", "nội dung / finding", title=str(file))
-    for finding in findings:
-        table.add_row(str(finding.severity), finding.place, finding.message)
-    if findings:
-        Console().print(table)
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if errors:
-        raise Fault(f"{file} cannot be computed: {len(errors)} errors, the first at {errors[0].place}")
-    typer.echo(f"{file}: can be computed, {len(findings)} warnings")
+        raise wrong(path, error) from None
 
 
 @period.command("open")
@@ -107,39 +75,39 @@ def period_open(file: Path, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Open a period from its file and the rubric files that it names (role officer)."""
     body = read_opening(file).model_dump(mode="json", by_alias=True)
     key = key_of("period-open", json.dumps(body, sort_keys=True))
-    _told(_run(home, token, lambda client: client.post("submission", "/periods", body, key)))
+    told(run(home, token, lambda client: client.post("submission", "/periods", body, key)))
 
 
 @period.command("show")
 def period_show(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Show a period: dates, agencies, items."""
-    _told(_run(home, token, lambda client: client.get("submission", f"/periods/{name}")))
+    told(run(home, token, lambda client: client.get("submission", f"/periods/{name}")))
 
 
 @period.command("close")
 def period_close(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Close the step of self-assessment (role officer)."""
-    _told(_run(home, token, lambda client: client.post("submission", f"/periods/{name}/closing")))
+    told(run(home, token, lambda client: client.post("submission", f"/periods/{name}/closing")))
 
 
 @period.command("finalise")
 def period_finalise(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Declare the appraisal final (role officer)."""
-    _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/finalisation")))
+    told(run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/finalisation")))
 
 
 @period.command("obstacles")
 def period_obstacles(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """What is still open before publication, each by name."""
-    _told(_run(home, token, lambda client: client.get("scoring", f"/periods/{name}/obstacles")))
+    told(run(home, token, lambda client: client.get("scoring", f"/periods/{name}/obstacles")))
 
 
 @period.command("consolidate")
 def period_consolidate(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Consolidate the result (role officer); prints its digest, which the approver approves."""
     path = f"/periods/{name}/consolidation"
-    _run(home, token, lambda client: client.post("scoring", path))
-    typer.echo(_run(home, token, lambda client: client.get("scoring", path))["digest"])
+    run(home, token, lambda client: client.post("scoring", path))
+    typer.echo(run(home, token, lambda client: client.get("scoring", path))["digest"])
 
 
 @period.command("approve")
@@ -153,26 +121,26 @@ def period_approve(
 ) -> None:
     """Approve exactly the consolidated result (role approver, another person)."""
     body = {"digest": digest, "decision": decision, "dated": dated}
-    _told(_run(home, token, lambda client: client.post("scoring", f"/periods/{name}/approval", body)))
+    told(run(home, token, lambda client: client.post("scoring", f"/periods/{name}/approval", body)))
 
 
 @period.command("publish")
 def period_publish(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Publish the approved result (role officer)."""
-    _told(_run(home, token, lambda client: client.post("scoring", f"/periods/{name}/publication")))
+    told(run(home, token, lambda client: client.post("scoring", f"/periods/{name}/publication")))
 
 
 @period.command("result")
 def period_result(name: Name, home: Home = DEFAULT_HOME) -> None:
     """The published table; needs no token."""
-    answer = _run(home, None, lambda client: client.get("scoring", f"/published/{name}"))
+    answer = run(home, None, lambda client: client.get("scoring", f"/published/{name}"))
     Console().print(index_table(answer["table"], name))
 
 
 @period.command("table")
 def period_table(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
     """The table as it stands, provisional until publication."""
-    answer = _run(home, token, lambda client: client.get("scoring", f"/periods/{name}/table"))
+    answer = run(home, token, lambda client: client.get("scoring", f"/periods/{name}/table"))
     Console().print(index_table(answer["rows"], str(answer.get("period", name))))
 
 
@@ -180,21 +148,21 @@ def period_table(name: Name, token: Token, home: Home = DEFAULT_HOME) -> None:
 def assess_import(agency: str, file: Path, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Declare what a CSV file holds (code, data, evidence, explanation) and upload its evidence (role agency)."""
     rows = read_rows(file)
-    answer = _run(home, token, lambda client: send_rows(client, name, agency, rows))
+    answer = run(home, token, lambda client: send_rows(client, name, agency, rows))
     typer.echo(f"{len(rows)} items declared; total {answer['total']}; digest {answer['digest']}")
 
 
 @assess.command("show")
 def assess_show(agency: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Show the self-assessment with its digest (role agency, its own)."""
-    _told(_run(home, token, lambda client: client.get("submission", f"/periods/{name}/agencies/{agency}")))
+    told(run(home, token, lambda client: client.get("submission", f"/periods/{name}/agencies/{agency}")))
 
 
 @assess.command("digest")
 def assess_digest(agency: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Print only the digest of the self-assessment as it stands (role agency, its own)."""
     typer.echo(
-        _run(home, token, lambda client: client.get("submission", f"/periods/{name}/agencies/{agency}"))["digest"]
+        run(home, token, lambda client: client.get("submission", f"/periods/{name}/agencies/{agency}"))["digest"]
     )
 
 
@@ -202,14 +170,14 @@ def assess_digest(agency: str, name: Period, token: Token, home: Home = DEFAULT_
 def assess_approve(agency: str, digest: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """The head approves exactly the self-assessment that the digest names (role agency-head)."""
     path = f"/periods/{name}/agencies/{agency}/approval"
-    _told(_run(home, token, lambda client: client.post("submission", path, {"digest": digest})))
+    told(run(home, token, lambda client: client.post("submission", path, {"digest": digest})))
 
 
 @assess.command("submit")
 def assess_submit(agency: str, digest: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Submit the approved self-assessment (role agency)."""
     path = f"/periods/{name}/agencies/{agency}/submission"
-    _told(_run(home, token, lambda client: client.post("submission", path, {"digest": digest})))
+    told(run(home, token, lambda client: client.post("submission", path, {"digest": digest})))
 
 
 @appraise.command("assign")
@@ -218,14 +186,14 @@ def appraise_assign(
 ) -> None:
     """Assign an appraiser (the token's sub) to fields of a group (role officer)."""
     body = {"subject": subject, "group": group, "fields": fields}
-    _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/appraisers", body)))
+    told(run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/appraisers", body)))
 
 
 @appraise.command("council")
 def appraise_council(chair: str, members: list[str], name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Seat the council: its chair, then the other members (role officer)."""
     body = {"chair": chair, "members": [chair, *members]}
-    _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/council", body)))
+    told(run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/council", body)))
 
 
 @appraise.command("recognise")
@@ -241,7 +209,7 @@ def appraise_recognise(
     """Recognise items as declared (role appraiser)."""
     body = {"items": item or [], "field": field, "reason": reason}
     path = f"/periods/{name}/agencies/{agency}/recognitions"
-    _told(_run(home, token, lambda client: client.post("appraisal", path, body)))
+    told(run(home, token, lambda client: client.post("appraisal", path, body)))
 
 
 @appraise.command("correct")
@@ -258,7 +226,7 @@ def appraise_correct(
     """Correct an item's data, or settle that it does not apply (role appraiser)."""
     body = {"data": data, "not_applicable": data is None, "reason_code": reason_code, "reason": reason}
     path = f"/periods/{name}/agencies/{agency}/items/{item}/appraisal"
-    _told(_run(home, token, lambda client: client.put("appraisal", path, body)))
+    told(run(home, token, lambda client: client.put("appraisal", path, body)))
 
 
 @appraise.command("adjust")
@@ -286,53 +254,13 @@ def appraise_adjust(
         "reason": reason,
     }
     path = f"/periods/{name}/agencies/{agency}/items/{item}/adjustment"
-    _told(_run(home, token, lambda client: client.put("appraisal", path, body)))
+    told(run(home, token, lambda client: client.put("appraisal", path, body)))
 
 
 @appraise.command("close")
 def appraise_close(agency: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
     """Close an agency's appraisal (role officer)."""
-    _told(_run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/agencies/{agency}/closing")))
-
-
-@survey.command("open")
-def survey_open(
-    campaign: str,
-    group: str,
-    opens: Annotated[str, typer.Option(help="First instant, 2024-12-01T00:00+07:00.")],
-    closes: Annotated[str, typer.Option(help="Last instant, exclusive.")],
-    name: Period,
-    token: Token,
-    home: Home = DEFAULT_HOME,
-) -> None:
-    """Open a campaign over the agencies of a group (role survey-officer)."""
-    body = {"campaign": campaign, "group": group, "opens": opens, "closes": closes}
-    _told(_run(home, token, lambda client: client.post("survey", f"/periods/{name}/campaigns", body)))
-
-
-@survey.command("invite")
-def survey_invite(
-    campaign: str, agency: str, form: str, count: int, name: Period, token: Token, home: Home = DEFAULT_HOME
-) -> None:
-    """Issue ballot tokens; they are printed once and stored nowhere (role survey-officer)."""
-    body = {"agency": agency, "form": form, "count": count}
-    path = f"/periods/{name}/campaigns/{campaign}/invitations"
-    for token_ in _run(home, token, lambda client: client.post("survey", path, body))["tokens"]:
-        typer.echo(token_)
-
-
-@survey.command("complete")
-def survey_complete(campaign: str, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
-    """Complete a campaign after its end (role survey-officer)."""
-    path = f"/periods/{name}/campaigns/{campaign}/completion"
-    _told(_run(home, token, lambda client: client.post("survey", path)))
-
-
-@survey.command("import-study")
-def survey_import_study(agency: str, file: Path, name: Period, token: Token, home: Home = DEFAULT_HOME) -> None:
-    """Enter an existing study for one agency from a YAML file: points by item, document, dated, source."""
-    body = yaml.load(_text(file), yaml.BaseLoader)  # noqa: S506 - the base loader reads text only, no numbers, no objects
-    _told(_run(home, token, lambda client: client.put("survey", f"/periods/{name}/studies/{agency}", body)))
+    told(run(home, token, lambda client: client.post("appraisal", f"/periods/{name}/agencies/{agency}/closing")))
 
 
 def index_table(rows: list[dict[str, Any]], title: str) -> Table:

@@ -5,23 +5,25 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.appraisal import council
+from services.appraisal import council, remarks
 from services.appraisal.appraisal import Adjust, Appraise, Close, Recognise, RequestExplanation
 from services.appraisal.desk import Desk
+from services.appraisal.sittings import sittings
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
 from shared.events import Code, Id, Instant
 from shared.events.appraisal import Tally
 from shared.ledger import Moment
 from shared.period import Period
-from shared.returns import Returns
 from shared.service import Service
 from shared.web import Problem, Terms, terms
 
 PROBLEMS: Final = {
     "agency-closed": Problem(409, "The agency's appraisal is closed", "Đã kết thúc thẩm định cơ quan này"),
+    "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency in the period", "Không có cơ quan này trong kỳ đánh giá"),
     "appraisal-not-open": Problem(409, "The appraisal is not open yet", "Chưa mở thẩm định cơ quan này"),
+    "conflict-of-interest": Problem(403, "A conflict of interest was declared", "Đã khai báo xung đột lợi ích"),
     "council-invalid": Problem(422, "The council is not as the period states", "Thành phần Hội đồng không hợp lệ"),
     "data-invalid": Problem(422, "The data do not fit the item's rule", "Số liệu không phù hợp với tiêu chí"),
     "declaration-changed": Problem(409, "Another declaration stands", "Số liệu kê khai đã thay đổi"),
@@ -37,6 +39,7 @@ PROBLEMS: Final = {
     "must-apply": Problem(422, "The item applies to every agency", "Tiêu chí bắt buộc áp dụng"),
     "not-carried": Problem(422, "The vote does not carry", "Không đủ số phiếu tán thành"),
     "not-the-chair": Problem(403, "Only the seated chair may", "Chỉ Chủ tịch Hội đồng được thực hiện"),
+    "not-seated": Problem(403, "Only who sits on the council may", "Không phải thành viên Hội đồng thẩm định"),
     "nothing-declared": Problem(409, "Nothing was declared", "Cơ quan chưa kê khai tiêu chí này"),
     "nothing-remaining": Problem(409, "Nothing remains in the field", "Lĩnh vực không còn tiêu chí chờ thẩm định"),
     "period-open": Problem(409, "The period has open matters", "Kỳ đánh giá còn việc chưa hoàn thành"),
@@ -45,10 +48,17 @@ PROBLEMS: Final = {
     "points-above-maximum": Problem(422, "Above the maximum", "Vượt điểm tối đa"),
     "points-negative": Problem(422, "Points are not negative", "Điểm không được âm"),
     "points-off-step": Problem(422, "Off the step of points", "Điểm không đúng bước chấm"),
+    "proposal-decided": Problem(409, "The proposal is decided", "Đề nghị đã được Hội đồng quyết định"),
+    "proposal-unknown": Problem(404, "No such proposal", "Không có đề nghị điều chỉnh này"),
     "reason-code-unknown": Problem(422, "No such reason code", "Không có mã lý do này"),
     "reason-missing": Problem(422, "The reason is missing", "Thiếu lý do"),
+    "session-closed": Problem(409, "The session is closed", "Phiên họp Hội đồng đã kết thúc"),
+    "session-incomplete": Problem(409, "Proposals are not decided", "Còn đề nghị chưa được quyết định"),
+    "session-known": Problem(409, "There was such a session", "Đã có phiên họp mang tên này"),
+    "session-unknown": Problem(404, "No such session", "Không có phiên họp này"),
     "tally-invalid": Problem(422, "The tally does not add up", "Kết quả biểu quyết không hợp lệ"),
     "until-passed": Problem(422, "The time lies in the past", "Thời hạn đã qua"),
+    "vote-not-open": Problem(409, "Votes are not taken so now", "Chưa thể biểu quyết theo hình thức này"),
 }
 
 INSIDE: Final = (
@@ -58,6 +68,8 @@ INSIDE: Final = (
 Officer = Annotated[Caller, Depends(require(Role.OFFICER))]
 Appraiser = Annotated[Caller, Depends(require(Role.APPRAISER))]
 Chair = Annotated[Caller, Depends(require(Role.COUNCIL_CHAIR))]
+Judge = Annotated[Caller, Depends(require(Role.APPRAISER, Role.COUNCIL, Role.COUNCIL_CHAIR))]
+Monitor = Annotated[Caller, Depends(require(Role.MONITOR))]
 Insider = Annotated[Caller, Depends(require(*INSIDE))]
 Agency = Annotated[Caller, Depends(require(Role.AGENCY, Role.AGENCY_HEAD))]
 OnTerms = Annotated[Terms, Depends(terms)]
@@ -80,30 +92,40 @@ class AssignmentBody(Body):
 
 
 class CouncilBody(Body):
-    """The council's members and its chair, by their tokens' `sub`."""
+    """The council's members, its chair and the deputy, by their tokens' `sub`; `names`: `sub` → name and position."""
 
     chair: Subject
+    deputy: Subject | None = None
     members: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=99)]
+    names: Annotated[dict[Subject, Annotated[str, Field(max_length=400)]], Field(max_length=99)] = {}
 
 
 class RecognitionBody(Body):
-    """Items to recognise as declared, or a field whose remaining items are; `judged`: item → declaration's position."""
+    """Items to recognise as declared, or a field whose remaining items are; `judged`: item → declaration's position.
+
+    `replaces`: item → revision of its appraisal that was seen; needed where that is another appraiser's.
+    """
 
     items: Annotated[tuple[Code, ...], Field(max_length=200)] = ()
     field: Code | None = None
     judged: dict[Code, int] = {}
     reason_code: Id = "as-declared"
     reason: Words = ""
+    replaces: dict[Code, int] = {}
 
 
 class AppraisalBody(Body):
-    """An item's corrected data, or that it does not apply; `judged`: the declaration's position."""
+    """An item's corrected data, or that it does not apply; `judged`: the declaration's position.
+
+    `replaces`: the revision of the item's appraisal that was seen; needed where that is another appraiser's.
+    """
 
     data: Annotated[str, Field(max_length=200)] | None = None
     not_applicable: bool = False
     judged: int | None = None
     reason_code: Id
     reason: Words = ""
+    replaces: int | None = None
 
 
 class RequestBody(Body):
@@ -112,6 +134,19 @@ class RequestBody(Body):
     until: Instant
     reason_code: Id
     question: Words = ""
+
+
+class RemarkBody(Body):
+    """A remark on an item or on a field as a whole."""
+
+    about: Code
+    remark: Words = ""
+
+
+class ConflictBody(Body):
+    """What the conflict of interest is."""
+
+    reason: Words = ""
 
 
 class AdjustmentBody(Body):
@@ -130,10 +165,12 @@ def router(service: Service) -> APIRouter:
     desk, routes = Desk(service), APIRouter()
     _assignments(desk, routes)
     _items(desk, routes)
+    _beside(desk, routes)
     _council(desk, routes)
     _closings(desk, routes)
     _period_reads(desk, routes)
     _agency_reads(desk, routes)
+    routes.include_router(sittings(desk))
     return routes
 
 
@@ -169,7 +206,9 @@ def _items(desk: Desk, routes: APIRouter) -> None:
             agency,
             caller,
             on,
-            lambda case: Recognise(case, body.items, body.field, body.judged, body.reason_code, body.reason),
+            lambda case: Recognise(
+                case, body.items, body.field, body.judged, body.reason_code, body.reason, body.replaces
+            ),
         )
 
     @routes.put("/periods/{period}/agencies/{agency}/items/{item}/appraisal", tags=["appraisal"])
@@ -183,7 +222,7 @@ def _items(desk: Desk, routes: APIRouter) -> None:
             caller,
             on,
             lambda case: Appraise(
-                case, item, body.data, body.not_applicable, body.judged, body.reason_code, body.reason
+                case, item, body.data, body.not_applicable, body.judged, body.reason_code, body.reason, body.replaces
             ),
         )
 
@@ -201,13 +240,34 @@ def _items(desk: Desk, routes: APIRouter) -> None:
         )
 
 
+def _beside(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/agencies/{agency}/remarks", tags=["appraisal"])
+    async def remark(period: Id, agency: Id, body: RemarkBody, caller: Monitor, on: OnTerms) -> Response:
+        """Remark on an item or a field that the following body has; a remark scores nothing."""
+        return await desk.decide_on_agency(
+            period, agency, caller, on, lambda case: remarks.Remark(case, body.about, body.remark), remarks.DECIDER
+        )
+
+    @routes.post("/periods/{period}/agencies/{agency}/conflict", tags=["assignments"])
+    async def declare_conflict(period: Id, agency: Id, body: ConflictBody, caller: Judge, on: OnTerms) -> Response:
+        """Declare one's own conflict of interest: from then on one neither appraises the agency nor votes on it."""
+        return await desk.decide_on_agency(
+            period, agency, caller, on, lambda case: remarks.DeclareConflict(case, body.reason), remarks.DECIDER
+        )
+
+
 def _council(desk: Desk, routes: APIRouter) -> None:
     @routes.post("/periods/{period}/council", tags=["assignments"])
     async def seat_council(period: Id, body: CouncilBody, caller: Officer, on: OnTerms) -> Response:
         """Seat the Appraisal Council."""
         chair, members = desk.actor(body.chair), tuple(desk.actor(member) for member in body.members)
+        deputy = None if body.deputy is None else desk.actor(body.deputy)
+        names = {desk.actor(member): name for member, name in body.names.items()}
         return await desk.decide_on_period(
-            period, caller, on, lambda _, known, out: council.SeatCouncil(known, out, chair, members)
+            period,
+            caller,
+            on,
+            lambda moment, known, out: council.SeatCouncil(known, out, chair, members, deputy, moment.position, names),
         )
 
     @routes.put("/periods/{period}/agencies/{agency}/items/{item}/adjustment", tags=["council"])
@@ -242,14 +302,8 @@ def _closings(desk: Desk, routes: APIRouter) -> None:
         """Declare the period's appraisal final; refused while agency, item or survey is open, each by name."""
 
         def build(moment: Moment, known: Period, published: bool) -> council.Finalise:
-            returns: Returns = moment.seen[f"survey/{period}"]
-            still_open = set(returns.open_agencies(known))
-            return council.Finalise(
-                known,
-                published,
-                {agency: desk.case(moment, period, agency, caller.actor) for agency in known.agencies},
-                frozenset(agency for agency in known.agencies if agency not in still_open),
-            )
+            cases, surveyed = desk.whole(moment, period, known, caller.actor)
+            return council.Finalise(known, published, cases, surveyed)
 
         return await desk.decide_on_period(period, caller, on, build, (desk.returns.of(f"survey/{period}"),))
 
@@ -292,7 +346,7 @@ def _agency_reads(desk: Desk, routes: APIRouter) -> None:
         fields = {leaf.code: each.code for each in rubric.fields for leaf in each.leaves}
         wide = caller.has(*(role for role in INSIDE if role not in (Role.APPRAISER, Role.MONITOR)))
         seen = set(fields.values()) if wide else own.fields_of(caller.actor, group)
-        declared = filed.of(agency).declared
+        filing = filed.of(agency)
         return {
             "period": period,
             "agency": agency,
@@ -300,10 +354,16 @@ def _agency_reads(desk: Desk, routes: APIRouter) -> None:
             "closed": agency in own.closed,
             "declared": {
                 item: {"position": each.position, "data": each.data, "not_applicable": each.data is None}
-                for item, each in sorted(declared.items())
+                for item, each in sorted(filing.declared.items())
                 if fields[item] in seen
             },
-            "decisions": [line.json() for line in own.lines.get(agency, ()) if fields[line.item] in seen],
+            "decisions": [line.json(filing.settled) for line in own.lines.get(agency, ()) if fields[line.item] in seen],
+            "remarks": [
+                said.json()
+                for said in own.record.remarks.values()
+                if said.agency == agency and fields.get(said.about or "", said.about) in seen
+            ],
+            "conflicts": [said.json() for said in own.record.conflicts.values() if wide and said.agency == agency],
             "heads": heads,
         }
 
@@ -319,6 +379,7 @@ def _agency_reads(desk: Desk, routes: APIRouter) -> None:
                     "request": line.position,
                     "item": line.item,
                     "until": line.until,
+                    "round": line.round,
                     "question": line.words,
                     "settled": line.position in settled,
                 }

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from services.appraisal import api, appraisal, council
 from services.appraisal.api import PROBLEMS
 from shared.events import Entry
-from shared.events.submission import PeriodOpened, SelfAssessmentClosed, SelfAssessmentSubmitted
+from shared.events.submission import PeriodOpened, ReopeningClosed, SelfAssessmentClosed, SelfAssessmentSubmitted
 from shared.ledger import EVERY
 from shared.service import Service
 from shared.settings import Settings
@@ -31,6 +31,8 @@ def create(settings: Settings) -> FastAPI:
             case SelfAssessmentClosed(not_submitted=agencies):
                 for agency in agencies:
                     await _open(service, entry, log, agency, submitted=False)
+            case ReopeningClosed(agency=agency, submitted=submitted):
+                await _open(service, entry, log, agency, submitted=submitted)
 
     service.react = react
     return create_app(

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
-from typing import NamedTuple
 
+from services.appraisal.case import Appraisal, Case, Declared, Value, carried, in_time, reasoned, stated
 from shared.decider import Decider, Rejected
 from shared.events import Event
 from shared.events.appraisal import (
@@ -15,71 +14,20 @@ from shared.events.appraisal import (
     AppraisalReasoned,
     AppraiserAssigned,
     CouncilAdjusted,
-    CouncilSeated,
     ExplanationAsked,
     ExplanationRequested,
     ItemAppraised,
     Tally,
 )
-from shared.rubric import Council, Leaf, Mode, Rubric, appraise
-
-
-class Declared(NamedTuple):
-    """What the agency declared on an item last, None if that it does not apply, and where it stands in its log."""
-
-    position: int
-    data: str | None
-
-
-class Value(NamedTuple):
-    """What holds for an item: `data` where there is one, points, or that it does not apply."""
-
-    data: str | None
-    points: Decimal | None
-    not_applicable: bool
-    judged: int | None
-
-
-@dataclass(frozen=True)
-class Appraisal:
-    """One agency's appraisal, with the seats and assignments of the period that it depends on."""
-
-    opened: bool = False
-    closed: bool = False
-    appraised: Mapping[str, Value] = field(default_factory=dict)
-    adjusted: Mapping[str, Value] = field(default_factory=dict)
-    requests: Mapping[str, int] = field(default_factory=dict)
-    fields: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    chair: str | None = None
-
-    def value(self, item: str) -> Value | None:
-        """What holds for an item: the council's value, else the appraised one."""
-        return self.adjusted.get(item) or self.appraised.get(item)
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is known around a command: who acts, when and where the entries will stand, and what the agency declared.
-
-    `answered`: how many requests for explanation of an item were answered or closed. `published`: whether the period's
-    index is out, after which no score may move.
-    """
-
-    actor: str
-    agency: str
-    group: str
-    time: datetime
-    position: int
-    rubric: Rubric
-    council: Council
-    declared: Mapping[str, Declared]
-    answered: Mapping[str, int]
-    published: bool
+from shared.rubric import Leaf, Mode, appraise
 
 
 @dataclass(frozen=True)
 class Open:
-    """Open the agency's appraisal, in reaction to its submission or to the closing without one."""
+    """Open the agency's appraisal, in reaction to its submission or to the closing without one.
+
+    A later submission, after a reopening, opens it again.
+    """
 
     agency: str
     submitted: bool
@@ -88,7 +36,10 @@ class Open:
 
 @dataclass(frozen=True)
 class Recognise:
-    """Recognise items as declared: those named, or all of a field that have no value yet."""
+    """Recognise items as declared: those named, or all of a field that have no value yet.
+
+    `replaces`: the revision of an item's appraisal that the appraiser has seen; 0 for none.
+    """
 
     case: Case
     items: tuple[str, ...]
@@ -96,11 +47,12 @@ class Recognise:
     judged: Mapping[str, int]
     reason_code: str
     reason: str
+    replaces: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Appraise:
-    """Correct an item's data, or settle that it does or does not apply."""
+    """Correct an item's data, or settle that it does or does not apply; `replaces` as in `Recognise`."""
 
     case: Case
     item: str
@@ -109,6 +61,7 @@ class Appraise:
     judged: int | None
     reason_code: str
     reason: str
+    replaces: int | None = None
 
 
 @dataclass(frozen=True)
@@ -150,11 +103,8 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
     """Every rule of an agency's appraisal; Rejected with the codes in the service's table."""
     if isinstance(command, Open):
         opened = AgencyOpened(agency=command.agency, submitted=command.submitted, of=command.of)
-        return [] if state.opened else [opened]
-    if command.case.published:
-        raise Rejected("period-published", "the period's index is published; nothing that a score rests on may change")
-    if not state.opened:
-        raise Rejected("appraisal-not-open", "the agency has not submitted and the step is not closed", "agency")
+        return [opened] if command.of > state.of else []
+    in_time(state, command.case)
     match command:
         case Recognise():
             return _recognise(state, command)
@@ -171,14 +121,15 @@ def decide(state: Appraisal, command: Command) -> Sequence[Event]:
 def _recognise(state: Appraisal, command: Recognise) -> list[Event]:
     case = command.case
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    reasoned(case.rubric, command.reason_code, command.reason)
     events: list[Event] = []
     for item in _items(state, command):
         leaf = _own_leaf(state, case, item)
+        _seen(state, case, item, command.replaces.get(item))
         declared = _judged(case, item, command.judged.get(item))
         if declared is None:
             raise Rejected("nothing-declared", f"the agency declared nothing on {item}: appraise it", "items")
-        value = _value(state, case, leaf, declared.data)
+        value = value_of(state, case, leaf, declared.data)
         events += _appraised(command, item, value, declared, case.position + len(events))
     return events
 
@@ -205,10 +156,11 @@ def _items(state: Appraisal, command: Recognise) -> Sequence[str]:
 def _appraise(state: Appraisal, command: Appraise) -> list[Event]:
     case = command.case
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    reasoned(case.rubric, command.reason_code, command.reason)
     leaf = _own_leaf(state, case, command.item)
+    _seen(state, case, command.item, command.replaces)
     declared = _judged(case, command.item, command.judged)
-    value = _value(state, case, leaf, _stated(command))
+    value = value_of(state, case, leaf, stated(command))
     return _appraised(command, command.item, value, declared, case.position)
 
 
@@ -227,6 +179,7 @@ def _appraised(
             judged=None if declared is None else declared.position,
             recognised=isinstance(command, Recognise),
             reason_code=command.reason_code,
+            appraiser=command.case.actor,
         ),
         AppraisalReasoned(agency=agency, item=item, of=position, reason=command.reason),
     ]
@@ -235,7 +188,7 @@ def _appraised(
 def _request(state: Appraisal, command: RequestExplanation) -> list[Event]:
     case, item = command.case, command.item
     _still_open(state)
-    _reasoned(case.rubric, command.reason_code, command.question)
+    reasoned(case.rubric, command.reason_code, command.question)
     _own_leaf(state, case, item)
     if command.until <= case.time:
         raise Rejected("until-passed", "the time to answer must lie ahead", "until")
@@ -249,19 +202,12 @@ def _request(state: Appraisal, command: RequestExplanation) -> list[Event]:
 
 def _adjust(state: Appraisal, command: Adjust) -> list[Event]:
     case, tally = command.case, command.tally
-    if state.chair != case.actor:
-        raise Rejected("not-the-chair", "only the seated chair of the council enters its adjustments")
-    _reasoned(case.rubric, command.reason_code, command.reason)
+    if not state.chamber.presides(case.actor):
+        raise Rejected("not-the-chair", "only the seated chair of the council, or the deputy, enters its adjustments")
+    reasoned(case.rubric, command.reason_code, command.reason)
     leaf = case.rubric.leaf(command.item)
-    if tally.members != case.council.members:
-        raise Rejected("tally-invalid", f"the council has {case.council.members} members", "tally.members")
-    voted = tally.in_favour + tally.against + tally.abstained
-    if voted > tally.members or tally.in_writing > voted:
-        raise Rejected("tally-invalid", "more votes than members, or more in writing than votes", "tally")
-    if not case.council.carries(tally.in_favour):
-        few = f"{tally.in_favour} of {tally.members} members do not carry a decision"
-        raise Rejected("not-carried", few, "tally.in_favour")
-    value = _value(state, case, leaf, _stated(command))
+    carried(tally, case.council)
+    value = value_of(state, case, leaf, stated(command))
     return [
         CouncilAdjusted(
             agency=case.agency,
@@ -286,9 +232,11 @@ def _close(state: Appraisal, command: Close) -> list[Event]:
 
 
 def open_items(state: Appraisal, case: Case) -> list[dict[str, str]]:
-    """What holds the closing up, item by item: no value yet, a request unanswered, a later declaration, a value that
-    no longer follows because the item that chooses its rule was changed after it."""
+    """What holds the closing up: a reopened self-assessment; and item by item no value yet, a request unanswered, a
+    later declaration, a value that no longer follows because the item that chooses its rule was changed after it."""
     faults: list[tuple[str, str, str]] = []
+    if case.reopened:
+        faults.append(("self-assessment", "reopening-open", "its self-assessment is reopened and may still change"))
     for code, leaf in case.rubric.leaves.items():
         if leaf.mode is Mode.SURVEY:
             continue
@@ -301,6 +249,8 @@ def open_items(state: Appraisal, case: Case) -> list[dict[str, str]]:
         judged = state.appraised.get(code)
         if judged is not None and declared is not None and (judged.judged is None or judged.judged < declared.position):
             faults.append((code, "declaration-later", f"was declared anew at position {declared.position}"))
+        if declared is not None and declared.estimated and value == judged and value.data == declared.data:
+            faults.append((code, "figure-estimated", "rests on an estimated figure that the agency has not confirmed"))
         if value.data is not None and appraise(case.rubric, code, value.data, _answers(state, case))[1] != value.points:
             faults.append((code, "leaf-outdated", "the item that chooses its rule was changed: appraise it again"))
     return [{"item": item, "code": code, "detail": detail} for item, code, detail in faults]
@@ -311,20 +261,25 @@ def _still_open(state: Appraisal) -> None:
         raise Rejected("agency-closed", "the agency's appraisal is closed; only the council may still adjust", "agency")
 
 
-def _reasoned(rubric: Rubric, code: str, words: str) -> None:
-    if not words.strip():
-        raise Rejected("reason-missing", "say why", "reason")
-    known = [reason.id for reason in rubric.reasons]
-    if code not in known:
-        raise Rejected("reason-code-unknown", f"the rubric's reason codes are {', '.join(known)}", "reason_code")
-
-
 def _own_leaf(state: Appraisal, case: Case, item: str) -> Leaf:
     leaf = case.rubric.leaf(item)
     [of] = [each.code for each in case.rubric.fields if leaf in each.leaves]
     if of not in state.fields.get((case.actor, case.group), frozenset()):
         raise Rejected("field-not-assigned", f"you are not assigned to field {of} of this group", "item")
     return leaf
+
+
+def _seen(state: Appraisal, case: Case, item: str, replaces: int | None) -> None:
+    """Refuses to put a value in the place of another appraiser's, unless the request says that it was seen."""
+    stands = state.appraised.get(item)
+    revision = 0 if stands is None else stands.revision
+    if replaces is None and not case.matched:
+        stale = stands is not None and stands.appraiser not in (None, case.actor)
+    else:
+        stale = replaces not in (None, revision)
+    if stale:
+        newest = f"the appraisal of {item} is at revision {revision}: look at it and name it in `replaces`"
+        raise Rejected("stale-version", newest, "replaces")
 
 
 def _judged(case: Case, item: str, judged: int | None) -> Declared | None:
@@ -338,13 +293,7 @@ def _judged(case: Case, item: str, judged: int | None) -> Declared | None:
     return declared
 
 
-def _stated(command: Appraise | Adjust) -> str | None:
-    if command.not_applicable == (command.data is not None):
-        raise Rejected("data-invalid", "give either data or not_applicable", command.item)
-    return command.data
-
-
-def _value(state: Appraisal, case: Case, leaf: Leaf, data: str | None) -> Value:
+def value_of(state: Appraisal, case: Case, leaf: Leaf, data: str | None) -> Value:
     """What the item's rule makes of the data; without data the item is said not to apply."""
     if data is not None:
         canonical, points = appraise(case.rubric, leaf.code, data, _answers(state, case))
@@ -370,23 +319,24 @@ def evolve(state: Appraisal, event: Event) -> Appraisal:
     """The appraisal after one more event of its stream or of the period's."""
     match event:
         case AgencyOpened():
-            return replace(state, opened=True)
+            return replace(state, opened=True, of=event.of, closed=False)
         case ItemAppraised():
-            value = Value(event.data, event.points, event.not_applicable, event.judged)
+            before = state.appraised.get(event.item)
+            revision = 1 if before is None else before.revision + 1
+            value = Value(event.data, event.points, event.not_applicable, event.judged, event.appraiser, revision)
             return replace(state, appraised={**state.appraised, event.item: value})
         case CouncilAdjusted():
             value = Value(event.data, event.points, event.not_applicable, None)
-            return replace(state, adjusted={**state.adjusted, event.item: value})
+            chamber = state.chamber.evolve(event)
+            return replace(state, adjusted={**state.adjusted, event.item: value}, chamber=chamber)
         case ExplanationRequested():
             return replace(state, requests={**state.requests, event.item: state.requests.get(event.item, 0) + 1})
         case AgencyAppraised():
             return replace(state, closed=True)
         case AppraiserAssigned():
             return replace(state, fields={**state.fields, (event.appraiser, event.group): frozenset(event.fields)})
-        case CouncilSeated():
-            return replace(state, chair=event.chair)
         case _:
-            return state
+            return replace(state, chamber=state.chamber.evolve(event))
 
 
 DECIDER: Decider[Appraisal, Command, Event] = Decider(Appraisal(), decide, evolve)

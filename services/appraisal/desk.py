@@ -6,10 +6,11 @@ from typing import Any
 from fastapi import Response
 
 from services.appraisal import appraisal, council
-from services.appraisal.appraisal import Case
+from services.appraisal.case import Appraisal, Case
 from services.appraisal.views import Appraised, Filed, fold_appraised, fold_filed
 from shared.access import Caller, actor_id
 from shared.decider import Decider
+from shared.events import Event
 from shared.ledger import EVERY, Moment, Projection, Seen
 from shared.period import Period, fold_published
 from shared.returns import Returns
@@ -37,14 +38,14 @@ class Desk:
         filed.period.the_opened()
         return filed, own, {logs[0]: {"size": filed_size}, logs[1]: {"size": own_size}}
 
-    def case(self, moment: Moment, period: str, agency: str, actor: str) -> Case:
-        """An agency's case at the moment of the decision; Rejected `period-unknown`, `agency-unknown`."""
+    def case(self, moment: Moment, period: str, agency: str, actor: str, *, matched: bool = False) -> Case:
+        """An agency's case at the moment of the decision; Rejected `agency-unknown`, `agency-withdrawn`."""
         filed: Filed = moment.seen[f"submission/{period}"]
         opened, filing = filed.period.the_opened(), filed.of(agency)
         return Case(
             actor=actor,
             agency=agency,
-            group=filed.period.the_agency(agency).group,
+            group=filed.period.the_active(agency).group,
             time=moment.time,
             position=moment.position,
             rubric=filed.period.rubric_of(agency),
@@ -52,18 +53,34 @@ class Desk:
             declared=filing.declared,
             answered=filing.answered,
             published=moment.seen[f"scoring/{period}"],
+            matched=matched,
+            reopened=filing.reopened,
         )
 
-    async def decide_on_agency(
-        self, period: str, agency: str, caller: Caller, on: Terms, command: Callable[[Case], appraisal.Command]
-    ) -> Response:
-        """Run a command on one agency's appraisal."""
+    def whole(self, moment: Moment, period: str, known: Period, actor: str) -> tuple[dict[str, Case], frozenset[str]]:
+        """Every agency's case, and the agencies whose survey is complete; the decision has to see the survey's log."""
+        returns: Returns = moment.seen[f"survey/{period}"]
+        still_open = set(returns.open_agencies(known))
+        cases = {agency: self.case(moment, period, agency, actor) for agency in known.active}
+        return cases, frozenset(agency for agency in known.active if agency not in still_open)
 
-        def build(moment: Moment) -> appraisal.Command:
-            return command(self.case(moment, period, agency, caller.actor))
+    async def decide_on_agency(
+        self,
+        period: str,
+        agency: str,
+        caller: Caller,
+        on: Terms,
+        command: Callable[[Case], Any],
+        decider: Decider[Appraisal, Any, Event] = appraisal.DECIDER,
+    ) -> Response:
+        """Run a command on one agency's appraisal, by the rules for such commands."""
+
+        def build(moment: Moment) -> Any:
+            matched = on["expected_version"] is not None
+            return command(self.case(moment, period, agency, caller.actor, matched=matched))
 
         stream = appraisal.stream(agency)
-        return await self._decide(appraisal.DECIDER, period, stream, council.STREAM, build, caller, on)
+        return await self._decide(decider, period, stream, council.STREAM, build, caller, on)
 
     async def decide_on_period(
         self,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from services.appraisal.appraisal import Declared
+from services.appraisal.case import Declared
+from services.appraisal.record import Record
 from shared.events import Entry, Event, instant, plain
 from shared.events.appraisal import (
     AdjustmentReasoned,
@@ -26,17 +27,24 @@ from shared.events.submission import (
     ExplanationGiven,
     NotApplicableClaimed,
     PointsDeclared,
+    ReopeningClosed,
+    SelfAssessmentReopened,
+    SelfAssessmentSubmitted,
 )
 from shared.period import Period
 
 
 @dataclass(frozen=True)
 class Filing:
-    """What one agency filed: its newest declarations, and how many requests for explanation of an item are settled."""
+    """What one agency filed: its newest declarations, and how many requests for explanation of an item are settled.
+
+    `reopened`: its self-assessment is reopened, and neither submitted again nor closed yet.
+    """
 
     declared: Mapping[str, Declared] = field(default_factory=dict)
     answered: Mapping[str, int] = field(default_factory=dict)
     settled: frozenset[int] = frozenset()
+    reopened: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,19 +76,29 @@ def fold_filed(filed: Filed, entries: Sequence[Entry]) -> Filed:
 def _filed(filing: Filing, position: int, event: Event) -> Filing:
     match event:
         case PointsDeclared():
-            return replace(filing, declared={**filing.declared, event.item: Declared(position, event.data)})
+            return replace(
+                filing,
+                declared={**filing.declared, event.item: Declared(position, event.data, event.estimated is True)},
+            )
         case NotApplicableClaimed():
             return replace(filing, declared={**filing.declared, event.item: Declared(position, None)})
         case ExplanationGiven() | ExplanationClosed() if event.request is not None:
             answered = {**filing.answered, event.item: filing.answered.get(event.item, 0) + 1}
             return replace(filing, answered=answered, settled=filing.settled | {event.request})
+        case SelfAssessmentReopened():
+            return replace(filing, reopened=True)
+        case SelfAssessmentSubmitted() | ReopeningClosed():
+            return replace(filing, reopened=False)
         case _:
             return filing
 
 
 @dataclass(frozen=True)
 class Line:
-    """One decision on an item, with the words that were given beside it, if they are not erased."""
+    """One decision on an item, with the words that were given beside it, if they are not erased.
+
+    `revision`: which of the item's appraisals it is; `round`: which of the requests for explanation; both from 1.
+    """
 
     position: int
     time: str
@@ -96,11 +114,14 @@ class Line:
     tally: Mapping[str, int] | None = None
     until: str | None = None
     words: str | None = None
+    revision: int | None = None
+    round: int | None = None
 
-    def json(self) -> dict[str, Any]:
-        """As an answer shows it."""
+    def json(self, settled: frozenset[int] = frozenset()) -> dict[str, Any]:
+        """As an answer shows it; `settled`: the requests for explanation that are answered or closed."""
         shown = {name: value for name, value in self.__dict__.items() if value is not None}
-        return shown | ({} if self.points is None else {"points": plain(self.points)})
+        shown |= {} if self.points is None else {"points": plain(self.points)}
+        return shown if self.round is None else {**shown, "settled": self.position in settled}
 
 
 @dataclass(frozen=True)
@@ -114,6 +135,7 @@ class Appraised:
     monitors: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     council: CouncilSeated | None = None
     finalised: int | None = None
+    record: Record = field(default_factory=Record)
 
     def fields_of(self, actor: str, group: str) -> frozenset[str]:
         """The fields of a group that an appraiser or monitor has."""
@@ -125,6 +147,8 @@ def fold_appraised(appraised: Appraised, entries: Sequence[Entry]) -> Appraised:
     for entry in entries:
         if entry.event is not None:
             appraised = _appraised(appraised, entry, entry.event)
+            record = appraised.record.evolve(entry, entry.event)
+            appraised = appraised if record is appraised.record else replace(appraised, record=record)
     return appraised
 
 
@@ -137,13 +161,15 @@ def _appraised(state: Appraised, entry: Entry, event: Event) -> Appraised:
         case CouncilSeated():
             return replace(state, council=event)
         case AgencyOpened():
-            return replace(state, opened={**state.opened, event.agency: event.submitted})
+            opened = {**state.opened, event.agency: event.submitted}
+            return replace(state, opened=opened, closed=state.closed - {event.agency})
         case AgencyAppraised():
             return replace(state, closed=state.closed | {event.agency})
         case AppraisalFinalised():
             return replace(state, finalised=entry.position)
         case ItemAppraised() | CouncilAdjusted() | ExplanationRequested():
-            own = (*state.lines.get(event.agency, ()), _line(entry, event))
+            before = state.lines.get(event.agency, ())
+            own = (*before, _line(entry, event, before))
             return replace(state, lines={**state.lines, event.agency: own})
         case AppraisalReasoned() | AdjustmentReasoned():
             return _worded(state, event.agency, event.of, event.reason)
@@ -153,16 +179,19 @@ def _appraised(state: Appraised, entry: Entry, event: Event) -> Appraised:
             return state
 
 
-def _line(entry: Entry, event: ItemAppraised | CouncilAdjusted | ExplanationRequested) -> Line:
+def _line(
+    entry: Entry, event: ItemAppraised | CouncilAdjusted | ExplanationRequested, before: tuple[Line, ...]
+) -> Line:
     what = entry.type.split(".")[1]
+    nth = 1 + sum(line.item == event.item and line.what == what for line in before)
     line = Line(
         entry.position, entry.header["time"], entry.actor, what, event.item, None, None, False, event.reason_code
     )
     match event:
         case ExplanationRequested():
-            return replace(line, until=instant(event.until))
+            return replace(line, until=instant(event.until), round=nth)
         case ItemAppraised():
-            line = replace(line, judged=event.judged)
+            line = replace(line, judged=event.judged, revision=nth)
         case CouncilAdjusted():
             line = replace(line, resolution=event.resolution, tally=event.tally.model_dump())
     return replace(line, data=event.data, points=event.points, not_applicable=event.not_applicable)

@@ -33,7 +33,10 @@ def _card_2026_11(states: States, agency: str, final: bool) -> Card:
 
 
 def _table_2026_11(states: States, cards: Mapping[str, Card]) -> tuple[Row, ...]:
-    """Groups in the order of the period; inside one by rank, equal ranks and unranked groups by agency id."""
+    """Groups in the order of the period; inside one by rank, equal ranks and unranked groups by agency id.
+
+    Withdrawn agencies stand behind the ranked ones.
+    """
     period, rows = states.period, list[Row]()
     for group in period.the_opened().groups:
         members = {
@@ -42,8 +45,10 @@ def _table_2026_11(states: States, cards: Mapping[str, Card]) -> tuple[Row, ...]
             if period.agencies[agency].group == group.group and agency in cards
         }
         places: list[tuple[int | None, str]] = [(None, agency) for agency in members]
-        if group.ranked and members:
-            places = list(ranking(members, period.rubrics[group.group].ranking))
+        active = {agency: card for agency, card in members.items() if agency not in period.withdrawn}
+        if group.ranked and active:
+            places = [*ranking(active, period.rubrics[group.group].ranking)]
+            places += [(None, agency) for agency in members if agency not in active]
         rows += [_row(states, rank, agency, members[agency]) for rank, agency in places]
     return tuple(rows)
 
@@ -60,6 +65,7 @@ def _row(states: States, rank: int | None, agency: str, card: Card) -> Row:
         parts={part.part.value: part.points for part in card.parts},
         total=card.total,
         band=card.band,
+        withdrawn=agency in states.period.withdrawn or None,
     )
 
 

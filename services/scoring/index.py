@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
+from services.scoring.filed import Assessed
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.replay import Result
 from services.scoring.scorecard import SCORED, Finalised, Judged, States, open_requests
@@ -88,7 +89,7 @@ def publication_obstacles(state: "Index", on: Situation, size: int) -> list[Obst
 
 
 def _agencies(on: Situation) -> Iterator[Obstacle]:
-    for agency in sorted(on.states.period.agencies):
+    for agency in sorted(on.states.period.active):
         yield from appraisal_obstacles(on, agency)
 
 
@@ -97,6 +98,8 @@ def appraisal_obstacles(on: Situation, agency: str) -> Iterator[Obstacle]:
     states = on.states
     if not states.appraisal.agencies.get(agency, Judged()).closed:
         yield Obstacle("agency-open", "the agency's appraisal is not closed", agency)
+    if states.submission.agencies.get(agency, Assessed()).reopened:
+        yield Obstacle("reopening-open", "the self-assessment is reopened and may still change", agency)
     missing = {leaf.code for leaf in states.survey.missing(agency, states.period.rubric_of(agency))}
     for line in FORMULAS[CURRENT].card(states, agency, False).leaves:
         if line.open and line.code not in missing:
@@ -110,7 +113,7 @@ def _survey(on: Situation) -> Iterator[Obstacle]:
     states = on.states
     for campaign in sorted(states.survey.open_campaigns()):
         yield Obstacle("survey-open", "the campaign is not completed", campaign)
-    for agency in sorted(states.period.agencies):
+    for agency in sorted(states.period.active):
         yield from survey_obstacles(on, agency)
 
 

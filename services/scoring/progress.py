@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from services.scoring.filed import Assessed
 from services.scoring.index import (
     Index,
     Obstacle,
@@ -13,7 +14,7 @@ from services.scoring.index import (
     publication_obstacles,
     survey_obstacles,
 )
-from services.scoring.scorecard import Assessed, Judged, States, open_requests
+from services.scoring.scorecard import Judged, States, open_requests
 from services.scoring.steps import (
     ACTIONS,
     APPRAISAL,

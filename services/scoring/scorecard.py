@@ -4,12 +4,13 @@ Each log is folded by itself and the states meet only when values are read, so t
 logs arrive cannot matter. No erasable entry is read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
+from services.scoring.filed import Assessed, Drafts, SubmissionState, said
 from shared import returns
 from shared.events import Entry, Event
 from shared.events.appraisal import (
@@ -25,17 +26,23 @@ from shared.events.appraisal import (
 )
 from shared.events.submission import (
     AgenciesAdded,
+    AgencyJoined,
+    AgencyRenamed,
+    AgencyWithdrawn,
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     NotApplicableClaimed,
     PeriodOpened,
     PeriodStarted,
     PointsDeclared,
+    ReopeningClosed,
     RubricFieldSet,
     RubricSet,
     SelfAssessmentApproved,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
 from shared.events.survey import (
@@ -65,11 +72,16 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
         PeriodOpened,
         RubricSet,
         AgenciesAdded,
+        AgencyJoined,
+        AgencyRenamed,
+        AgencyWithdrawn,
         PeriodStarted,
         PointsDeclared,
         NotApplicableClaimed,
         SelfAssessmentSubmitted,
         SelfAssessmentClosed,
+        SelfAssessmentReopened,
+        ReopeningClosed,
     ),
     "appraisal": _tags(ItemAppraised, CouncilAdjusted),
     "survey": _tags(CampaignOpened, ResponsesRecorded, TooFewRecorded, StudyImported, SurveyCompleted, SurveyNotHeld),
@@ -78,7 +90,14 @@ RELEVANT: Final[Mapping[str, frozenset[str]]] = {
 
 READ: Final[Mapping[str, frozenset[str]]] = {
     "submission": RELEVANT["submission"]
-    | _tags(RubricFieldSet, EvidenceUploaded, ExplanationGiven, ExplanationClosed, SelfAssessmentApproved),
+    | _tags(
+        RubricFieldSet,
+        EvidenceUploaded,
+        EvidenceWithdrawn,
+        ExplanationGiven,
+        ExplanationClosed,
+        SelfAssessmentApproved,
+    ),
     "appraisal": RELEVANT["appraisal"]
     | _tags(
         AppraiserAssigned,
@@ -92,15 +111,6 @@ READ: Final[Mapping[str, frozenset[str]]] = {
     "survey": RELEVANT["survey"] | _tags(SurveyStarted, FormSet),
 }
 """The types, by service, that the folds read; none of them is erasable."""
-
-
-class Declared(NamedTuple):
-    """What an agency declared on an item last; `claimed`: that the item does not apply to it."""
-
-    position: int
-    data: str | None
-    points: Decimal | None
-    claimed: bool = False
 
 
 class Settled(NamedTuple):
@@ -125,69 +135,6 @@ class Finalised(NamedTuple):
 
     position: int
     seen: Mapping[str, int]
-
-
-@dataclass
-class Assessed:
-    """One agency's declarations. `answered`: the requests, by position in the appraisal log, answered or closed;
-    `lapsed`: those of them that closed without an answer. `proved`: the items with evidence or an explanation.
-    `approved`: the head has approved what stands."""
-
-    items: dict[str, Declared] = field(default_factory=dict)
-    submitted: int | None = None
-    answered: set[int] = field(default_factory=set)
-    lapsed: set[int] = field(default_factory=set)
-    proved: set[str] = field(default_factory=set)
-    approved: bool = False
-
-    def copy(self) -> "Assessed":
-        sets = (self.answered.copy(), self.lapsed.copy(), self.proved.copy())
-        return Assessed(self.items.copy(), self.submitted, *sets, self.approved)
-
-    def declare(self, item: str, declared: Declared) -> None:
-        """Take a declaration; what the head approved before no longer stands, here and below."""
-        self.items[item], self.approved = declared, False
-
-    def prove(self, *items: str) -> None:
-        """Take evidence or an explanation."""
-        self.proved.update(items)
-        self.approved = False
-
-
-@dataclass(frozen=True)
-class SubmissionState:
-    """A period and what its agencies declared, after a prefix of its submission log."""
-
-    period: Period = field(default_factory=Period)
-    agencies: Mapping[str, Assessed] = field(default_factory=dict)
-
-    def fold(self, entries: Sequence[Entry]) -> "SubmissionState":
-        """The state after more entries of the log; this one stays as it is."""
-        period, drafts = self.period, _Drafts(self.agencies, Assessed)
-        for entry in entries:
-            if entry.type not in READ["submission"]:
-                continue
-            match event := _said(entry):
-                case PointsDeclared():
-                    drafts.of(event.agency).declare(event.item, Declared(entry.position, event.data, event.points))
-                case NotApplicableClaimed():
-                    drafts.of(event.agency).declare(event.item, Declared(entry.position, None, None, claimed=True))
-                case EvidenceUploaded():
-                    drafts.of(event.agency).prove(*event.items)
-                case ExplanationGiven(request=None):
-                    drafts.of(event.agency).prove(event.item)
-                case ExplanationGiven(request=int(request)):
-                    drafts.of(event.agency).answered.add(request)
-                case ExplanationClosed(request=request):
-                    drafts.of(event.agency).answered.add(request)
-                    drafts.of(event.agency).lapsed.add(request)
-                case SelfAssessmentApproved():
-                    drafts.of(event.agency).approved = True
-                case SelfAssessmentSubmitted():
-                    drafts.of(event.agency).submitted = entry.position
-                case _:
-                    period = period.evolve(event)
-        return SubmissionState(period, drafts.all)
 
 
 @dataclass
@@ -222,11 +169,9 @@ class AppraisalState:
 
     def fold(self, entries: Sequence[Entry]) -> "AppraisalState":
         """The state after more entries of the log; this one stays as it is."""
-        state, drafts = self, _Drafts(self.agencies, Judged)
+        state, drafts = self, Drafts(self.agencies, Judged)
         for entry in entries:
-            if entry.type not in READ["appraisal"]:
-                continue
-            match event := _said(entry):
+            match event := said(entry):
                 case ItemAppraised() | CouncilAdjusted():
                     draft = drafts.of(event.agency)
                     settled = Settled(entry.position, event.data, event.points, event.not_applicable, event.reason_code)
@@ -235,7 +180,8 @@ class AppraisalState:
                 case ExplanationRequested():
                     drafts.of(event.agency).requests[entry.position] = Request(event.item, event.until)
                 case AgencyOpened():
-                    drafts.of(event.agency).opened = True
+                    draft = drafts.of(event.agency)
+                    draft.opened, draft.closed = True, False
                 case AgencyAppraised():
                     drafts.of(event.agency).closed = True
                 case _:
@@ -275,10 +221,11 @@ class Folded(NamedTuple):
     def fold(self, service: str, entries: Sequence[Entry]) -> "Folded":
         """After more entries of the log; this one stays as it is."""
         read, relevant, state = READ[service], RELEVANT[service], self.state
+        told = [entry for entry in entries if entry.type in read]
         moved = max((entry.position for entry in entries if entry.type in relevant), default=self.moved)
         if isinstance(state, Returns):
-            return Folded(returns.fold(state, [entry for entry in entries if entry.type in read]), moved)
-        return Folded(state.fold(entries), moved)
+            return Folded(returns.fold(state, told), moved)
+        return Folded(state.fold(told), moved)
 
 
 def before(service: str) -> Folded:
@@ -357,7 +304,10 @@ def survey_leaves(states: States, agency: str) -> dict[str, LeafValue]:
 
 
 def self_assessed(states: States, agency: str) -> bool:
-    """False once the step of self-assessment closed without this agency's."""
+    """False once the step of self-assessment closed without this agency's; a reopening has the last word."""
+    late = states.submission.agencies.get(agency, Assessed()).late
+    if late is not None:
+        return late
     closed = states.period.closed
     return closed is None or agency not in closed.not_submitted
 
@@ -376,30 +326,3 @@ def open_requests(states: States, agency: str, at: datetime) -> list[Request]:
         for position, request in sorted(judged.requests.items())
         if position not in answered and request.until > at
     ]
-
-
-A = TypeVar("A", Assessed, Judged)
-
-
-class _Drafts(Generic[A]):
-    """The agencies' states while a batch is folded: each is copied once, when the batch first changes it."""
-
-    def __init__(self, agencies: Mapping[str, A], new: Callable[[], A]) -> None:
-        self.all: dict[str, A] = dict(agencies)
-        self._new: Callable[[], A] = new
-        self._fresh: set[str] = set()
-
-    def of(self, agency: str) -> A:
-        """The agency's state, for the batch to change."""
-        if agency not in self._fresh:
-            self._fresh.add(agency)
-            known = self.all.get(agency)
-            self.all[agency] = self._new() if known is None else known.copy()
-        return self.all[agency]
-
-
-def _said(entry: Entry) -> Event:
-    """The event of a score-bearing entry; ValueError where its data is gone, which no erasure can do."""
-    if entry.event is None:
-        raise ValueError(f"entry {entry.position} of {entry.log} bears on the score and has no data")
-    return entry.event

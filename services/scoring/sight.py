@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from services.scoring.filed import Assessed
 from services.scoring.replay import Step
-from services.scoring.scorecard import Assessed, Judged, States
+from services.scoring.scorecard import Judged, States
 from shared.access import Caller, Role, own_agency
 from shared.decider import Rejected
 from shared.events import instant, plain

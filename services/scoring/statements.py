@@ -18,7 +18,14 @@ from shared.events.scoring import (
     ResultConsolidated,
     RevisionOpened,
 )
-from shared.events.submission import AgenciesAdded, EvidenceUploaded, PeriodOpened, RubricFieldSet, RubricSet
+from shared.events.submission import (
+    AgenciesAdded,
+    AgencyJoined,
+    EvidenceUploaded,
+    PeriodOpened,
+    RubricFieldSet,
+    RubricSet,
+)
 from shared.events.survey import (
     CampaignOpened,
     FormCompleted,
@@ -92,6 +99,7 @@ class Statements:
             PeriodOpened.type: self._period_opened,
             RubricSet.type: self._manifest,
             AgenciesAdded.type: self._agencies_added,
+            AgencyJoined.type: self._agency_joined,
             EvidenceUploaded.type: self._evidence_uploaded,
             CouncilAdjusted.type: self._council_adjusted,
             CampaignOpened.type: self._manifest,
@@ -205,6 +213,10 @@ class Statements:
     def _agencies_added(self, period: _Period, _: Entry, event: AgenciesAdded) -> None:
         general = "everything" if period.opened is None else period.opened.publication
         period.policies |= {each.agency: each.publication or general for each in event.agencies}
+
+    def _agency_joined(self, period: _Period, _: Entry, event: AgencyJoined) -> None:
+        general = "everything" if period.opened is None else period.opened.publication
+        period.policies[event.agency] = event.publication or general
 
     def _evidence_uploaded(self, _: _Period, entry: Entry, event: EvidenceUploaded) -> None:
         self.evidence.setdefault(event.sha256, []).append((entry, event.size))

@@ -1,26 +1,43 @@
 """The HTTP door: periods, self-assessments, evidence, approval, submission, and the intake of agencies' systems."""
 
+import asyncio
 from collections.abc import Mapping
+from datetime import date
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from services.submission import desk, evidence, intake, views
+from services.submission import desk, evidence, intake, takeover, views
+from services.submission import period as periods
+from services.submission import report as reports
+from services.submission.book import reopened
 from services.submission.desk import Desk
 from services.submission.intake import Intake, Receipt
+from services.submission.reminders import RemindersAnswer
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
-from shared.events import Id, Sha256
-from shared.events.submission import Agency, Group, PeriodOpened, SelfAssessmentClosed
+from shared.events import Code, Id, Instant, Sha256
+from shared.events.submission import (
+    Agency,
+    AgencyWithdrawn,
+    Decision,
+    Group,
+    PeriodOpened,
+    SelfAssessmentClosed,
+    Source,
+)
 from shared.ledger import Accepted
 from shared.objects import Bucket, ObjectMissing, StoreUnavailable
-from shared.rubric import PeriodOpening, Rubric
+from shared.rubric import Label, PeriodOpening, Rubric
 from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
+    "agency-exists": Problem(409, "The agency takes part already", "Cơ quan đã có trong kỳ đánh giá"),
+    "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency in this period", "Kỳ đánh giá không có cơ quan này"),
     "already-submitted": Problem(409, "The self-assessment is submitted", "Báo cáo tự đánh giá đã nộp"),
     "answer-missing": Problem(422, "Another item must be declared first", "Phải kê khai một mục khác trước"),
@@ -31,6 +48,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "batch-too-large": Problem(413, "Too many events in a batch", "Lô có quá nhiều thông điệp"),
     "data-invalid": Problem(422, "The data do not fit the item", "Số liệu không hợp lệ với tiêu chí"),
     "digest-differs": Problem(409, "The self-assessment has changed", "Báo cáo tự đánh giá đã thay đổi"),
+    "draft-differs": Problem(409, "These are not the draft's data", "Không đúng số liệu của bản nháp"),
+    "draft-unknown": Problem(404, "There is no such draft", "Không có bản nháp này"),
     "evidence-differs": Problem(422, "The file is not what was declared", "Tệp không đúng như khai báo"),
     "evidence-kind-refused": Problem(415, "The kind of file is not taken", "Loại tệp không được chấp nhận"),
     "evidence-missing": Problem(409, "The file is not uploaded", "Tệp chưa được tải lên"),
@@ -42,16 +61,20 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "item-unknown": Problem(404, "There is no such item", "Không có tiêu chí này"),
     "level-unknown": Problem(422, "There is no such level", "Không có mức này"),
     "message-too-large": Problem(413, "The message is too large", "Thông điệp quá lớn"),
+    "group-unknown": Problem(404, "No such group in the period", "Không có nhóm cơ quan này"),
+    "name-unchanged": Problem(409, "The agency bears this name", "Cơ quan đã mang tên này"),
     "name-invalid": Problem(422, "The file's name cannot be used", "Tên tệp không hợp lệ"),
     "not-json": Problem(400, "The message is not JSON", "Thông điệp không phải JSON"),
     "period-exists": Problem(409, "The period is open already", "Kỳ đánh giá đã được mở"),
     "period-invalid": Problem(422, "The period cannot be opened so", "Kỳ đánh giá không hợp lệ"),
+    "period-not-earlier": Problem(422, "The period is not an earlier one", "Không phải kỳ đánh giá trước"),
     "period-not-started": Problem(409, "The period has not started", "Kỳ đánh giá chưa bắt đầu"),
     "period-published": Problem(409, "The index is published", "Chỉ số của kỳ đã công bố"),
     "period-unknown": Problem(404, "There is no such period", "Không có kỳ đánh giá này"),
     "points-above-maximum": Problem(422, "Points above the maximum", "Điểm vượt mức tối đa"),
     "points-negative": Problem(422, "Points below zero", "Điểm nhỏ hơn 0"),
     "points-off-step": Problem(422, "Points between two steps", "Điểm không đúng bước"),
+    "reason-code-unknown": Problem(422, "No such reason code", "Không có mã lý do này"),
     "reason-missing": Problem(422, "The words are missing", "Thiếu lý do hoặc nội dung giải trình"),
     "request-answered": Problem(409, "The request is answered or closed", "Yêu cầu giải trình đã trả lời hoặc đã đóng"),
     "request-closed": Problem(409, "The time to answer has ended", "Đã hết hạn giải trình"),
@@ -62,8 +85,10 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "step-closed": Problem(409, "The step has ended", "Bước tự đánh giá đã kết thúc"),
     "step-still-open": Problem(409, "The step is still open", "Bước tự đánh giá còn hạn"),
     "store-unavailable": Problem(503, "The object store cannot be reached", "Không truy cập được kho tệp"),
+    "successor-invalid": Problem(422, "No such successor is possible", "Cơ quan kế thừa không hợp lệ"),
     "text-too-long": Problem(422, "The text is too long", "Nội dung quá dài"),
     "type-unknown": Problem(422, "The type of event is unknown", "Loại thông điệp không xác định"),
+    "until-passed": Problem(422, "The time lies in the past", "Thời hạn đã qua"),
     "upload-unknown": Problem(404, "There is no such upload", "Không có lượt tải lên này"),
 }
 """The codes that this service adds to those of every service; they are the receipts' codes too."""
@@ -77,6 +102,8 @@ System = Annotated[Caller, Depends(require(Role.AGENCY))]
 Head = Annotated[Caller, Depends(require(Role.AGENCY_HEAD))]
 Watcher = Annotated[Caller, Depends(require(*_WATCHERS, *_OWN))]
 Reader = Annotated[Caller, Depends(require(*_READERS, *_OWN))]
+ReportFormat = Annotated[reports.Format, Query(alias="format")]
+Reminded = Annotated[Caller, Depends(require(Role.OFFICER, *_OWN))]
 CommandTerms = Annotated[Terms, Depends(terms)]
 
 
@@ -85,9 +112,12 @@ class _Body(BaseModel):
 
 
 class ItemBody(_Body):
-    """Declared data, or a claim of not applicable with its reason."""
+    """Declared data (`estimated`: a figure to be replaced or confirmed), or a claim of not applicable with its
+    reason. `taken_from`: the draft of an earlier period that these data were seen in; its evidence comes with it."""
 
     data: str | None = None
+    estimated: bool = False
+    taken_from: Source | None = None
     not_applicable: bool = False
     reason: str = ""
 
@@ -115,10 +145,24 @@ class EvidenceBody(UploadBody):
     items: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
 
 
+class WithdrawalBody(_Body):
+    """The items that a file no longer serves; none named: all of them."""
+
+    items: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+
+
 class ApprovalBody(_Body):
     """What the head approves."""
 
     digest: Sha256
+
+
+class ReopeningBody(_Body):
+    """Until when the agency may declare and submit again, and why: a reason code of its rubric, and words."""
+
+    until: Instant
+    reason_code: Code
+    reason: str = ""
 
 
 class SubmissionBody(_Body):
@@ -127,19 +171,50 @@ class SubmissionBody(_Body):
     digest: Sha256 | None = None
 
 
+class ChangeBody(_Body):
+    """The decision that a change among the agencies rests on."""
+
+    decision: Decision
+    dated: date
+
+
+class JoiningBody(ChangeBody):
+    """An agency that joins; `predecessor` is the one that it follows upon."""
+
+    agency: Id
+    group: Id
+    name: Label
+    predecessor: Id | None = None
+
+
+class RenamingBody(ChangeBody):
+    """An agency's new name."""
+
+    name: Label
+
+
+class LeavingBody(ChangeBody):
+    """The end of an agency's part; `successor` is the one that follows upon it."""
+
+    successor: Id | None = None
+
+
 class PeriodAnswer(BaseModel):
     """A period: its opening, its agencies, and whether its self-assessment is closed.
 
-    `submitted` names the agencies that have submitted; agencies themselves do not see it, nor the closing's names.
+    `reopened` says until when an agency may submit again. `submitted` names the agencies that have submitted; agencies
+    themselves see neither, nor the closing's names.
     """
 
     opened: PeriodOpened
     groups: list[Group]
     agencies: list[Agency]
+    withdrawn: list[AgencyWithdrawn]
     rubrics: dict[str, str]
     started: bool
     closed: bool
     submitted: list[str] | None
+    reopened: dict[str, Instant] | None
     closing: SelfAssessmentClosed | None
     heads: dict[str, views.Head]
 
@@ -156,7 +231,9 @@ def router(desk_: Desk, intake_: Intake) -> APIRouter:
     """The routes of this service."""
     routes = APIRouter()
     _periods(routes, desk_)
+    _agencies(routes, desk_)
     _items(routes, desk_)
+    _drafts(routes, desk_)
     _evidence(routes, desk_)
     _finish(routes, desk_)
     _intake(routes, intake_)
@@ -182,10 +259,12 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
             opened=opened,
             groups=list(opened.groups),
             agencies=list(known.agencies.values()),
+            withdrawn=list(known.withdrawn.values()),
             rubrics={group: rubric.id for group, rubric in known.rubrics.items()},
             started=known.started,
             closed=known.closed is not None,
             submitted=sorted(book.standing.submitted) if watches else None,
+            reopened=reopened(book) if watches else None,
             closing=known.closed if watches else None,
             heads={log: views.Head(size=size) for log, size in heads.items()},
         )
@@ -201,10 +280,56 @@ def _periods(routes: APIRouter, desk_: Desk) -> None:
             group=group, rubric=found, heads={log: views.Head(size=size) for log, size in heads.items()}
         )
 
+    @routes.get("/periods/{period}/reminders", tags=["periods"])
+    async def reminders(
+        period: Id, caller: Reminded, days: Annotated[int, Query(ge=0, le=366)] = 14
+    ) -> RemindersAnswer:
+        """What is overdue, due within so many days, or missing: of all agencies for officers, else of one's own."""
+        if caller.has(Role.OFFICER):
+            return await desk_.reminders(period, days, None)
+        if caller.agency is None:
+            raise Rejected("other-agency", "your token speaks for no agency", "agency")
+        return await desk_.reminders(period, days, caller.agency)
+
     @routes.post("/periods/{period}/closing", tags=["periods"], responses=_ACCEPTED)
     async def close(period: Id, caller: Officer, terms: CommandTerms) -> Response:
         """Close the step of self-assessment: at its last time, or earlier once every agency has submitted."""
         return accepted(await desk_.close_self_assessment(period, caller.actor, terms))
+
+    @routes.post("/periods/{period}/agencies/{agency}/reopening", tags=["periods"], responses=_ACCEPTED)
+    async def reopen(period: Id, agency: Id, body: ReopeningBody, caller: Officer, terms: CommandTerms) -> Response:
+        """Reopen one agency's self-assessment until a new last time; it then closes by itself."""
+        return accepted(
+            await desk_.reopen(period, agency, body.until, body.reason_code, body.reason, caller.actor, terms)
+        )
+
+
+def _agencies(routes: APIRouter, desk_: Desk) -> None:
+    @routes.post("/periods/{period}/agencies", tags=["periods"], responses=_ACCEPTED)
+    async def join(period: Id, body: JoiningBody, caller: Officer, terms: CommandTerms) -> Response:
+        """Take an agency into a group of a period that has started, by a decision."""
+        change = partial(
+            periods.JoinAgency,
+            body.agency,
+            body.decision,
+            body.dated,
+            group=body.group,
+            name=body.name,
+            predecessor=body.predecessor,
+        )
+        return accepted(await desk_.change_agencies(period, change, caller.actor, terms))
+
+    @routes.post("/periods/{period}/agencies/{agency}/renaming", tags=["periods"], responses=_ACCEPTED)
+    async def rename(period: Id, agency: Id, body: RenamingBody, caller: Officer, terms: CommandTerms) -> Response:
+        """Give an agency another name from now on, by a decision; what was published keeps the names of its time."""
+        change = partial(periods.RenameAgency, agency, body.decision, body.dated, name=body.name)
+        return accepted(await desk_.change_agencies(period, change, caller.actor, terms))
+
+    @routes.post("/periods/{period}/agencies/{agency}/withdrawal", tags=["periods"], responses=_ACCEPTED)
+    async def withdraw(period: Id, agency: Id, body: LeavingBody, caller: Officer, terms: CommandTerms) -> Response:
+        """End an agency's part in the period, by a decision: its card is kept and not ranked."""
+        change = partial(periods.WithdrawAgency, agency, body.decision, body.dated, successor=body.successor)
+        return accepted(await desk_.change_agencies(period, change, caller.actor, terms))
 
 
 def _items(routes: APIRouter, desk_: Desk) -> None:
@@ -221,13 +346,17 @@ def _items(routes: APIRouter, desk_: Desk) -> None:
         period: Id, agency: Id, item: str, body: ItemBody, caller: System, terms: CommandTerms
     ) -> Response:
         """Declare an item's data, or claim with a reason that it does not apply."""
-        if (body.data is None) != body.not_applicable:
+        claims = body.estimated or body.taken_from is not None
+        if (body.data is None) != body.not_applicable or (claims and body.data is None):
             raise Rejected("body-invalid", "send either data, or not_applicable with its reason", "data")
         if body.data is None:
             return await _ask(
                 desk_, caller, agency, terms, desk.ClaimNotApplicable(period=period, item=item, reason=body.reason)
             )
-        return await _ask(desk_, caller, agency, terms, desk.Declare(period=period, item=item, data=body.data))
+        ask = desk.Declare(
+            period=period, item=item, data=body.data, estimated=body.estimated or None, taken_from=body.taken_from
+        )
+        return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.put(
         "/periods/{period}/agencies/{agency}/items/{item}/explanation", tags=["self-assessment"], responses=_ACCEPTED
@@ -238,6 +367,25 @@ def _items(routes: APIRouter, desk_: Desk) -> None:
         """Explain an item: instead of evidence, or in answer to a request."""
         ask = desk.Explain(period=period, item=item, text=body.text, request=body.request)
         return await _ask(desk_, caller, agency, terms, ask)
+
+
+def _drafts(routes: APIRouter, desk_: Desk) -> None:
+    @routes.get("/periods/{period}/agencies/{agency}/drafts", tags=["self-assessment"])
+    async def drafts(
+        period: Id, agency: Id, caller: Reader, earlier: Annotated[Id, Query(alias="from")]
+    ) -> takeover.DraftsAnswer:
+        """What the agency declared in an earlier period, item by item, to be looked at and taken over."""
+        _may_read(caller, agency)
+        return await desk_.drafts(period, earlier, agency)
+
+    @routes.get("/periods/{period}/agencies/{agency}/report", tags=["self-assessment"], response_class=Response)
+    async def report(period: Id, agency: Id, caller: Reader, format_: ReportFormat = "docx") -> Response:
+        """The self-assessment report in its official layout, with the digest that the head approved."""
+        _may_read(caller, agency)
+        built = await desk_.report(period, agency)
+        content = await asyncio.to_thread(reports.file, built, format_)
+        headers = {"Content-Disposition": f'attachment; filename="self-assessment-{period}-{agency}.{format_}"'}
+        return Response(content, media_type=reports.MEDIA_TYPES[format_], headers=headers)
 
 
 def _evidence(routes: APIRouter, desk_: Desk) -> None:
@@ -253,6 +401,16 @@ def _evidence(routes: APIRouter, desk_: Desk) -> None:
     async def confirm(period: Id, agency: Id, body: EvidenceBody, caller: System, terms: CommandTerms) -> Response:
         """Confirm an uploaded file: it is read back and checked before anything is recorded."""
         return await _ask(desk_, caller, agency, terms, desk.ConfirmEvidence(period=period, **body.model_dump()))
+
+    @routes.post(
+        "/periods/{period}/agencies/{agency}/evidence/{sha256}/withdrawal", tags=["evidence"], responses=_ACCEPTED
+    )
+    async def withdraw(
+        period: Id, agency: Id, sha256: Sha256, body: WithdrawalBody, caller: System, terms: CommandTerms
+    ) -> Response:
+        """Withdraw a file from items before the submission; the file and its record are kept."""
+        ask = desk.WithdrawEvidence(period=period, sha256=sha256, items=body.items)
+        return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.get(
         "/periods/{period}/agencies/{agency}/evidence/{sha256}", tags=["evidence"], response_class=StreamingResponse

@@ -3,21 +3,26 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from services.submission import evidence, views
+from services.submission import book as books
+from services.submission import evidence, reminders, takeover, views
 from services.submission import period as periods
 from services.submission import self_assessment as rules
-from services.submission.views import Book
+from services.submission.assessment import Requests, stream
+from services.submission.book import Book
+from services.submission.report import Report, report
 from shared.decider import Rejected
 from shared.events import Id, Instant
+from shared.events.submission import Source
 from shared.ledger import EVERY, Accepted, Moment, Prefix, Projection, read_entries
-from shared.objects import Bucket, Lock, ObjectMissing, StoreUnavailable
+from shared.objects import Bucket, Lock, ObjectLocked, ObjectMissing, StoreUnavailable
 from shared.period import fold_published
 from shared.rubric import PeriodOpening
 from shared.service import Service
@@ -38,10 +43,13 @@ class Ask(BaseModel):
 
 
 class Declare(Ask):
-    """Declare an item's data."""
+    """Declare an item's data; `estimated`: a figure to be replaced or confirmed later; `taken_from`: the entry of an
+    earlier period that is taken over with its evidence."""
 
     item: str
     data: str
+    estimated: bool | None = None
+    taken_from: Source | None = None
 
 
 class ClaimNotApplicable(Ask):
@@ -78,6 +86,13 @@ class ConfirmEvidence(Ask):
     items: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
 
 
+class WithdrawEvidence(Ask):
+    """Withdraw a file from these items, or from all that it serves."""
+
+    sha256: str
+    items: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+
+
 class Submit(Ask):
     """Submit the self-assessment; with a digest only if that is still what stands."""
 
@@ -88,6 +103,7 @@ _COMMANDS: Final[dict[type[Ask], Callable[..., rules.Command]]] = {
     Declare: rules.Declare,
     ClaimNotApplicable: rules.ClaimNotApplicable,
     Explain: rules.Explain,
+    WithdrawEvidence: rules.WithdrawEvidence,
     Submit: rules.Submit,
 }
 
@@ -107,8 +123,9 @@ class Desk:
     def __init__(self, service: Service) -> None:
         self.service = service
         self._ledger = service.ledger
-        self._books: Projection[Book] = Projection(Book(), views.fold, "entry")
-        self._requests: Projection[rules.Requests] = Projection({}, views.fold_requests, "followed")
+        self._books: Projection[Book] = Projection(Book(), books.fold, "entry")
+        self._requests: Projection[Requests] = Projection({}, books.fold_requests, "followed")
+        self._monitors: Projection[books.Monitors] = Projection({}, books.fold_monitors, "followed")
         self._published: Projection[bool] = Projection(False, fold_published, "followed")
         self._confirming = asyncio.Semaphore(CONFIRMATIONS)
 
@@ -124,36 +141,64 @@ class Desk:
         """End the step of self-assessment."""
         return await self._decide_period(period, lambda at: periods.CloseSelfAssessment(at.time), actor, terms)
 
+    async def change_agencies(
+        self, period: str, change: Callable[..., periods.Command], actor: str, terms: Terms
+    ) -> Accepted:
+        """Join, rename or withdraw an agency; `change` lacks only whether the index is published."""
+        return await self._decide_period(
+            period,
+            lambda at: change(published=at.seen[_scoring(period)]),
+            actor,
+            terms,
+            self._sees(period, answers=False),
+        )
+
     async def approve(self, period: str, agency: str, digest: str, actor: str, terms: Terms) -> Accepted:
         """The head's approval; no request of a system ever becomes one."""
         return await self._decide(period, agency, partial(rules.Approve, digest=digest), actor, terms)
+
+    async def reopen(
+        self, period: str, agency: str, until: datetime, reason_code: str, reason: str, actor: str, terms: Terms
+    ) -> Accepted:
+        """Reopen an agency's self-assessment until a new last time."""
+        command = partial(rules.Reopen, until=until, reason_code=reason_code, reason=reason)
+        return await self._decide(period, agency, command, actor, terms)
 
     async def ask(self, agency: str, ask: Ask, actor: str, terms: Terms) -> Accepted | Upload:
         """Answer what an agency asks, whichever door it came through."""
         match ask:
             case RequestUpload():
                 return await self._upload(agency, ask)
+            case Declare(taken_from=Source() as source):
+                command = await self._taken(agency, ask, source)
             case ConfirmEvidence():
                 command = await self._confirmed(agency, ask)
             case _:
-                command = partial(_COMMANDS[type(ask)], **ask.model_dump(exclude={"period"}))
+                command = partial(_COMMANDS[type(ask)], **ask.model_dump(exclude={"period"}, exclude_none=True))
         answers = isinstance(ask, ConfirmEvidence) or (isinstance(ask, Explain) and ask.request is not None)
         return await self._decide(ask.period, agency, command, actor, terms, answers=answers)
 
     async def close_due(self) -> None:
-        """Close what the clock has closed: the step of self-assessment, and requests without an answer."""
+        """Close what the clock has closed: the step of self-assessment, requests without an answer, reopenings.
+
+        A published period is left as it is: nothing is closed there any more.
+        """
         now, actor = await self._ledger.now(), self.service.settings.service
         for log in await self.logs():
             period = log.partition("/")[2]
-            [(size, book), (_, requests)] = await self.service.read(
-                self._books.of(log), self._requests.of(_appraisal(period))
+            [(size, book), (_, requests), (_, published)] = await self.service.read(
+                self._books.of(log), self._requests.of(_appraisal(period)), self._published.of(_scoring(period))
             )
-            due = views.due(book, requests, now)
+            if published:
+                continue
+            due = books.due(book, requests, now)
             if due.step:
                 await self.close_self_assessment(period, actor, _timer(f"{periods.STEP}@{size}"))
             for request, agency in due.requests:
                 command = partial(rules.CloseExplanation, request=request)
                 await self._decide(period, agency, command, actor, _timer(f"request@{request}"), answers=True)
+            for agency, version in due.reopenings:
+                await self._decide(period, agency, rules.CloseReopening, actor, _timer(f"reopening/{agency}@{version}"))
 
     async def logs(self) -> list[str]:
         """The logs of all periods."""
@@ -173,11 +218,27 @@ class Desk:
     async def self_assessment(self, period: str, agency: str) -> views.SelfAssessmentAnswer:
         """An agency's self-assessment with its words, read now so that erased ones are gone."""
         log, asked = _log(period), _appraisal(period)
-        [(size, book), (seen, requests)] = await self.service.read(self._books.of(log), self._requests.of(asked))
+        [(size, book), (seen, requests), (_, monitors)] = await self.service.read(
+            self._books.of(log), self._requests.of(asked), self._monitors.of(asked)
+        )
         book.dossier(agency)
-        async with self.service.engine.connect() as connection:
-            entries = await read_entries(connection, "entry", log, 0, size, [rules.stream(agency)])
-        return views.answer(book, agency, requests, views.words(entries), {log: size, asked: seen})
+        texts = await self._words(period, agency, size)
+        return views.answer(book, agency, requests, texts, {log: size, asked: seen}, monitors)
+
+    async def report(self, period: str, agency: str) -> Report:
+        """An agency's self-assessment report as its log stands."""
+        answer, (book, _) = await self.self_assessment(period, agency), await self.book(period)
+        return report(answer, book.period.rubric_of(agency), book.period.the_opened())
+
+    async def reminders(self, period: str, days: int, only: str | None) -> reminders.RemindersAnswer:
+        """What is due within so many days by the deployment's clock, for one agency or for all."""
+        now, log, asked = await self._ledger.now(), _log(period), _appraisal(period)
+        [(size, book), (seen, requests), (_, published)] = await self.service.read(
+            self._books.of(log), self._requests.of(asked), self._published.of(_scoring(period))
+        )
+        due = [] if published else reminders.due(book, requests, now, timedelta(days=days))
+        lines = [each for each in due if only in (None, each.agency)]
+        return reminders.answer(book, now, days, lines, {log: size, asked: seen})
 
     async def document(self, period: str, agency: str, sha256: str) -> views.DocumentLine:
         """An agency's file as it was last recorded; Rejected `evidence-unknown`."""
@@ -186,6 +247,53 @@ class Desk:
             if line.sha256 == sha256:
                 return line
         raise Rejected("evidence-unknown", "the agency has no file with this SHA-256", "sha256")
+
+    async def drafts(self, period: str, earlier: str, agency: str) -> takeover.DraftsAnswer:
+        """What an earlier period's self-assessment of the agency offers to be taken over."""
+        [(size, book), (old_size, old)] = await self.service.read(
+            self._books.of(_log(period)), self._books.of(_log(earlier))
+        )
+        takeover.require_earlier(book, old)
+        names = await self._words(earlier, agency, old_size)
+        return takeover.drafts(book, old, agency, names, {_log(period): size, _log(earlier): old_size})
+
+    async def _words(self, period: str, agency: str, size: int) -> dict[int, str]:
+        """The words of an agency's stream, read now so that erased ones are gone."""
+        async with self.service.engine.connect() as connection:
+            entries = await read_entries(connection, "entry", _log(period), 0, size, [stream(agency)])
+        return books.words(entries)
+
+    async def _taken(self, agency: str, ask: Declare, source: Source) -> Draft:
+        """The command that takes a draft over, its files locked for as long as this period's are.
+
+        What an earlier period's entry says never changes, so it is read before the decision.
+        """
+        command = partial(rules.Declare, item=ask.item, data=ask.data, estimated=bool(ask.estimated))
+        earlier = source.log.partition("/")[2]
+        try:
+            [(_, book), (size, old)] = await self.service.read(
+                self._books.of(_log(ask.period)), self._books.of(source.log)
+            )
+            takeover.require_earlier(book, old)
+            names = await self._words(earlier, agency, size)
+            command = partial(command, taken=takeover.taken(old, agency, ask.item, source.position, names))
+            book = await self._rehearse(ask.period, agency, command, answers=False)
+            for file in command.keywords["taken"].files:
+                await self._lock(evidence.place(file.sha256), book.period.the_opened().retain_until)
+        except Rejected as refused:
+            return partial(_refuse, refused)
+        return command
+
+    async def _lock(self, name: str, until: datetime) -> None:
+        """Lock a kept file for longer, if it is not yet."""
+        try:
+            if until > datetime.now(UTC):
+                with suppress(ObjectLocked):
+                    await self.service.objects.retain(Bucket.DATA, name, until, Lock.GOVERNANCE)
+        except ObjectMissing:
+            raise Rejected("evidence-missing", "the file of this draft is not kept any more", "taken_from") from None
+        except StoreUnavailable:
+            raise Rejected("store-unavailable", "the object store cannot be reached; repeat") from None
 
     async def _upload(self, agency: str, ask: RequestUpload) -> Upload:
         evidence.require_acceptable(ask.size, ask.sha256, ask.media_type)
@@ -211,9 +319,9 @@ class Desk:
             return partial(_refuse, refused)
         return command
 
-    async def _rehearse(self, period: str, agency: str, command: Draft) -> Book:
+    async def _rehearse(self, period: str, agency: str, command: Draft, *, answers: bool = True) -> Book:
         """Refuse what the rules will refuse before any byte is kept; returns the period's book."""
-        log, seen = _log(period), self._sees(period, answers=True)
+        log, seen = _log(period), self._sees(period, answers=answers)
         book: Book
         [(size, book), *others] = await self.service.read(self._books.of(log), *seen)
         states = {prefix.log: state for prefix, (_, state) in zip(seen, others, strict=True)}
@@ -252,7 +360,7 @@ class Desk:
         return await self.service.decide(
             rules.DECIDER,
             period,
-            rules.stream(agency),
+            stream(agency),
             lambda at: command(**_case(period, agency, at)),
             actor=actor,
             reads=rules.READS,
@@ -261,10 +369,15 @@ class Desk:
         )
 
     async def _decide_period(
-        self, period: str, command: Callable[[Moment], periods.Command], actor: str, terms: Terms
+        self,
+        period: str,
+        command: Callable[[Moment], periods.Command],
+        actor: str,
+        terms: Terms,
+        sees: Sequence[Prefix[Any]] = (),
     ) -> Accepted:
         return await self.service.decide(
-            periods.DECIDER, period, periods.STREAM, command, actor=actor, reads=(EVERY,), **terms
+            periods.DECIDER, period, periods.STREAM, command, actor=actor, reads=(EVERY,), sees=sees, **terms
         )
 
     def _sees(self, period: str, *, answers: bool) -> list[Prefix[Any]]:

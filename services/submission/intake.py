@@ -37,6 +37,7 @@ TYPES: Final[Mapping[str, type[Ask]]] = {
     "parindex.intake.explain.v1": desk.Explain,
     "parindex.intake.request-upload.v1": desk.RequestUpload,
     "parindex.intake.confirm-evidence.v1": desk.ConfirmEvidence,
+    "parindex.intake.withdraw-evidence.v1": desk.WithdrawEvidence,
     "parindex.intake.submit.v1": desk.Submit,
 }
 """What may be asked. The head's approval is not among it: a person gives it, over HTTP, with a personal token."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Final
 
 from shared.decider import Decider, Rejected
@@ -10,13 +10,18 @@ from shared.events import Event, parts_digest
 from shared.events.submission import (
     AgenciesAdded,
     Agency,
+    AgencyJoined,
+    AgencyRenamed,
+    AgencyWithdrawn,
     Deadline,
     Group,
     PeriodOpened,
     PeriodStarted,
+    ReopeningClosed,
     RubricFieldSet,
     RubricSet,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
 from shared.period import Period
@@ -54,7 +59,40 @@ class CloseSelfAssessment:
     time: datetime
 
 
-Command = OpenPeriod | CloseSelfAssessment
+@dataclass(frozen=True)
+class Change:
+    """A change among the agencies of a period, by a decision; `published`: whether its index stands published."""
+
+    agency: str
+    decision: str
+    dated: date
+    published: bool
+
+
+@dataclass(frozen=True)
+class JoinAgency(Change):
+    """Take an agency into a group of the period."""
+
+    group: str
+    name: Label
+    predecessor: str | None
+
+
+@dataclass(frozen=True)
+class RenameAgency(Change):
+    """Give an agency another name."""
+
+    name: Label
+
+
+@dataclass(frozen=True)
+class WithdrawAgency(Change):
+    """End an agency's part in the period."""
+
+    successor: str | None
+
+
+Command = OpenPeriod | CloseSelfAssessment | JoinAgency | RenameAgency | WithdrawAgency
 
 
 def decide(state: Standing, command: Command) -> Sequence[Event]:
@@ -64,14 +102,24 @@ def decide(state: Standing, command: Command) -> Sequence[Event]:
             return _open(state, command)
         case CloseSelfAssessment():
             return _close(state, command)
+        case JoinAgency():
+            return _join(state.period, command)
+        case RenameAgency():
+            return _rename(state.period, command)
+        case WithdrawAgency():
+            return _withdraw(state.period, command)
 
 
 def evolve(state: Standing, event: Event) -> Standing:
     """The standing after one more event of the log, of whichever stream."""
-    if isinstance(event, SelfAssessmentSubmitted):
-        return replace(state, submitted=state.submitted | {event.agency})
-    period = state.period.evolve(event)
-    return state if period is state.period else replace(state, period=period)
+    match event:
+        case SelfAssessmentSubmitted() | ReopeningClosed(submitted=True):
+            return replace(state, submitted=state.submitted | {event.agency})
+        case SelfAssessmentReopened():
+            return replace(state, submitted=state.submitted - {event.agency})
+        case _:
+            period = state.period.evolve(event)
+            return state if period is state.period else replace(state, period=period)
 
 
 DECIDER: Decider[Standing, Command, Event] = Decider(Standing(), decide, evolve)
@@ -154,7 +202,7 @@ def _close(state: Standing, command: CloseSelfAssessment) -> list[Event]:
     period.the_opened()
     if period.closed is not None:
         return []  # the deadline and an officer may both ask; the first has closed it
-    missing = sorted(period.agencies.keys() - state.submitted)
+    missing = sorted(set(period.active) - state.submitted)
     last = period.last_time(STEP)
     if missing and last is not None and command.time < last:
         errors = [{"item": agency, "code": "not-submitted", "detail": "has not submitted"} for agency in missing]
@@ -162,3 +210,64 @@ def _close(state: Standing, command: CloseSelfAssessment) -> list[Event]:
             "step-still-open", f"agencies may submit until {last.astimezone(ZONE).isoformat()}", errors=errors
         )
     return [SelfAssessmentClosed(submitted=tuple(sorted(state.submitted)), not_submitted=tuple(missing))]
+
+
+def _join(period: Period, command: JoinAgency) -> list[Event]:
+    _require_unpublished(period, command)
+    if command.agency in period.agencies:
+        raise Rejected("agency-exists", f"{command.agency} is an agency of this period already", "agency")
+    if command.group not in period.rubrics:
+        raise Rejected("group-unknown", f"the period has no group {command.group}", "group")
+    if period.closed is not None:
+        raise Rejected("step-closed", "the step of self-assessment is closed", "period")
+    if len(period.agencies) >= MAX_AGENCIES:
+        raise Rejected("period-invalid", f"a period has at most {MAX_AGENCIES} agencies", "agency")
+    if command.predecessor is not None:
+        period.the_agency(command.predecessor)
+    return [
+        AgencyJoined(
+            agency=command.agency,
+            group=command.group,
+            name_vi=command.name.vi,
+            name_en=_english(command.name),
+            predecessor=command.predecessor,
+            decision=command.decision,
+            dated=command.dated,
+        )
+    ]
+
+
+def _rename(period: Period, command: RenameAgency) -> list[Event]:
+    _require_unpublished(period, command)
+    known, name = period.the_agency(command.agency), command.name
+    if (known.name_vi, known.name_en) == (name.vi, _english(name)):
+        raise Rejected("name-unchanged", f"{command.agency} bears this name already", "name")
+    return [
+        AgencyRenamed(
+            agency=command.agency,
+            name_vi=name.vi,
+            name_en=_english(name),
+            decision=command.decision,
+            dated=command.dated,
+        )
+    ]
+
+
+def _withdraw(period: Period, command: WithdrawAgency) -> list[Event]:
+    _require_unpublished(period, command)
+    period.the_active(command.agency)
+    if command.successor == command.agency:
+        raise Rejected("successor-invalid", "an agency cannot follow upon itself", "successor")
+    if command.successor is not None:
+        period.the_active(command.successor)
+    return [
+        AgencyWithdrawn(
+            agency=command.agency, successor=command.successor, decision=command.decision, dated=command.dated
+        )
+    ]
+
+
+def _require_unpublished(period: Period, command: Change) -> None:
+    period.the_opened()
+    if command.published:
+        raise Rejected("period-published", "the index of this period is published")

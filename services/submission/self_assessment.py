@@ -1,79 +1,49 @@
 """The self-assessment of one agency: declarations, claims, explanations, evidence, the head's approval, submission."""
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
+from services.submission.assessment import (
+    Assessment,
+    Item,
+    Request,
+    Requests,
+    Taken,
+    answers_of,
+    digest,
+    evolve,
+    faults,
+    open_at,
+    require_open,
+    total,
+)
 from services.submission.evidence import MAX_FILES, file_name
-from services.submission.period import STEP
 from shared.decider import Decider, Rejected
-from shared.events import Event, plain
+from shared.events import Event
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     ExplanationWorded,
     NotApplicableClaimed,
     NotApplicableReasoned,
     PointsDeclared,
+    ReopeningClosed,
+    ReopeningReasoned,
     SelfAssessmentApproved,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
     SubmittedItem,
 )
-from shared.period import Period
-from shared.rubric import Mode, Rubric, RubricError, declare, self_assessed, self_assessed_total
+from shared.rubric import declare, self_assessed
 
 READS: Final = ("period",)
 """The streams of the same log that a decision reads besides its own."""
 MAX_WORDS: Final = 4000
-FAULTS: Final = {
-    "declaration-missing": "neither data nor a claim of not applicable",
-    "declaration-stale": "another item's data have changed the rule of this one: declare it again",
-    "evidence-or-explanation-missing": "neither evidence nor an explanation",
-}
-
-
-def stream(agency: str) -> str:
-    """The stream of an agency's self-assessment."""
-    return f"self-assessment/{agency}"
-
-
-class Request(NamedTuple):
-    """A request for explanation, known by its position in the appraisal log; `until` is exclusive."""
-
-    agency: str
-    item: str
-    until: datetime
-
-
-Requests = Mapping[int, Request]
-
-
-@dataclass(frozen=True)
-class Item:
-    """What the agency stands by for one item; `evidence` holds SHA-256 of files, `explanations` how many were given."""
-
-    data: str | None = None
-    points: Decimal | None = None
-    not_applicable: bool = False
-    evidence: frozenset[str] = frozenset()
-    explanations: int = 0
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """One agency's self-assessment, in its period; `answered` are the requests that are answered or closed."""
-
-    period: Period = field(default_factory=Period)
-    items: Mapping[str, Item] = field(default_factory=dict)
-    approved: str | None = None
-    submitted: bool = False
-    answered: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +58,15 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Declare(Case):
-    """Declare an item's data; the points follow from its rule."""
+    """Declare an item's data; the points follow from its rule. `estimated`: a figure to be replaced or confirmed.
+
+    `taken`: the draft of an earlier period that is taken over with its files.
+    """
 
     item: str
     data: str
+    estimated: bool = False
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +100,14 @@ class RecordEvidence(Case):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WithdrawEvidence(Case):
+    """Withdraw a document from these items, or from all that it serves; never after the submission."""
+
+    sha256: str
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class CloseExplanation(Case):
     """Close a request whose time ended without an answer."""
 
@@ -146,53 +129,32 @@ class Submit(Case):
     digest: str | None = None
 
 
-Command = Declare | ClaimNotApplicable | Explain | RecordEvidence | CloseExplanation | Approve | Submit
+@dataclass(frozen=True, kw_only=True)
+class Reopen(Case):
+    """Reopen the agency's self-assessment until a new last time, with a reason code of its rubric and words."""
+
+    until: datetime
+    reason_code: str
+    reason: str
 
 
-def digest(assessment: Assessment) -> str:
-    """What the head approves: hex SHA-256 of the items as canonical JSON, sorted by code.
-
-    For each item its code, data, points, claim, the hashes of its evidence (sorted) and the number of explanations
-    given, so that a new wording is a new digest though the words themselves can be erased.
-    """
-    items = [
-        {
-            "data": held.data,
-            "evidence": sorted(held.evidence),
-            "explanations": held.explanations,
-            "item": code,
-            "not_applicable": held.not_applicable,
-            "points": None if held.points is None else plain(held.points),
-        }
-        for code, held in sorted(assessment.items.items())
-    ]
-    return hashlib.sha256(json.dumps(items, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+@dataclass(frozen=True, kw_only=True)
+class CloseReopening(Case):
+    """End a reopening whose time is over."""
 
 
-def total(assessment: Assessment, rubric: Rubric) -> Decimal:
-    """The self-assessed total of what is declared so far; claims of not applicable count nothing."""
-    points = {code: held.points for code, held in assessment.items.items() if held.points is not None}
-    return self_assessed_total(rubric, points)
-
-
-def faults(assessment: Assessment, rubric: Rubric) -> Iterator[dict[str, str]]:
-    """Why the self-assessment cannot be submitted yet: `item`, `code` and `detail` of each fault, in rubric order.
-
-    A claim of not applicable carries its own reason and needs no evidence.
-    """
-    answers = _answers(assessment)
-    for leaf in rubric.leaves.values():
-        held = assessment.items.get(leaf.code, Item())
-        if leaf.mode is not Mode.SELF_ASSESSED or held.not_applicable:
-            continue
-        codes = []
-        if held.data is None:
-            codes.append("declaration-missing")
-        elif not _follows(rubric, leaf.code, held, answers):
-            codes.append("declaration-stale")
-        if not held.evidence and not held.explanations:
-            codes.append("evidence-or-explanation-missing")
-        yield from ({"item": leaf.code, "code": code, "detail": FAULTS[code]} for code in codes)
+Command = (
+    Declare
+    | ClaimNotApplicable
+    | Explain
+    | RecordEvidence
+    | WithdrawEvidence
+    | CloseExplanation
+    | Approve
+    | Submit
+    | Reopen
+    | CloseReopening
+)
 
 
 def decide(state: Assessment, command: Command) -> Sequence[Event]:
@@ -207,74 +169,30 @@ def decide(state: Assessment, command: Command) -> Sequence[Event]:
             return _explain(state, command)
         case RecordEvidence():
             return _record(state, command)
+        case WithdrawEvidence():
+            return _withdraw(state, command)
         case CloseExplanation():
             return _close(state, command)
         case Approve():
             return _approve(state, command)
         case Submit():
             return _submit(state, command)
-
-
-def evolve(state: Assessment, event: Event) -> Assessment:
-    """The self-assessment after one more event of its stream or of the period's."""
-    match event:
-        case PointsDeclared(item=item):
-            return _with(state, item, data=event.data, points=event.points, not_applicable=False)
-        case NotApplicableClaimed():
-            return _with(state, event.item, data=None, points=None, not_applicable=True)
-        case EvidenceUploaded():
-            items = {code: state.items.get(code, Item()) for code in event.items}
-            more = {code: replace(held, evidence=held.evidence | {event.sha256}) for code, held in items.items()}
-            return replace(state, items={**state.items, **more})
-        case ExplanationGiven(request=None):
-            return _with(state, event.item, explanations=state.items.get(event.item, Item()).explanations + 1)
-        case ExplanationGiven(request=int(request)) | ExplanationClosed(request=request):
-            return replace(state, answered=state.answered | {request})
-        case SelfAssessmentApproved():
-            return replace(state, approved=event.digest)
-        case SelfAssessmentSubmitted():
-            return replace(state, submitted=True)
-        case _:
-            period = state.period.evolve(event)
-            return state if period is state.period else replace(state, period=period)
+        case Reopen():
+            return _reopen(state, command)
+        case CloseReopening():
+            return _close_reopening(state, command)
 
 
 DECIDER: Decider[Assessment, Command, Event] = Decider(Assessment(), decide, evolve)
-
-
-def _with(state: Assessment, code: str, **changes: object) -> Assessment:
-    held = replace(state.items.get(code, Item()), **changes)  # type: ignore[arg-type] # the callers above name its fields
-    return replace(state, items={**state.items, code: held})
 
 
 def _require_period(state: Assessment, command: Case) -> None:
     state.period.the_opened()
     if not state.period.started:
         raise Rejected("period-not-started", "the period has not started yet")
-    state.period.the_agency(command.agency)
+    state.period.the_active(command.agency)
     if command.published:
         raise Rejected("period-published", "the index of this period is published")
-
-
-def _require_open(state: Assessment, command: Case) -> None:
-    """Refuse a change of the self-assessment once it is submitted or its step has ended."""
-    if state.submitted:
-        raise Rejected("already-submitted", "the self-assessment is submitted")
-    last = state.period.last_time(STEP)
-    if state.period.closed is not None or (last is not None and command.time >= last):
-        raise Rejected("step-closed", "the step of self-assessment has ended")
-
-
-def _answers(state: Assessment) -> dict[str, str]:
-    return {code: held.data for code, held in state.items.items() if held.data is not None}
-
-
-def _follows(rubric: Rubric, code: str, held: Item, answers: Mapping[str, str]) -> bool:
-    """Whether data and points of the item are still what its rule gives under the other items' answers."""
-    try:
-        return declare(rubric, code, held.data or "", answers) == (held.data, held.points)
-    except RubricError:
-        return False  # the rule that holds now does not read these data
 
 
 def _words(text: str, place: str) -> str:
@@ -289,14 +207,50 @@ def _words(text: str, place: str) -> str:
 
 def _declare(state: Assessment, command: Declare) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
-    _require_open(state, command)
-    data, points = declare(rubric, command.item, command.data, _answers(state))
-    return [PointsDeclared(agency=command.agency, item=command.item, data=data, points=points)]
+    taken = command.taken
+    if command.estimated or taken is not None or not state.items.get(command.item, Item()).estimated:
+        require_open(state, command.time)
+    # an estimated figure is replaced or confirmed at any time before the publication, but for a new estimate
+    data, points = declare(rubric, command.item, command.data, answers_of(state))
+    declared = PointsDeclared(
+        agency=command.agency,
+        item=command.item,
+        data=data,
+        points=points,
+        estimated=True if command.estimated else None,
+        taken_from=None if taken is None else taken.source,
+    )
+    return [declared] if taken is None else [declared, *_taken_files(state, command, taken, data)]
+
+
+def _taken_files(state: Assessment, command: Declare, taken: Taken, data: str) -> list[Event]:
+    """The draft's files as this period's evidence of the item; the data must be exactly what was seen in the draft."""
+    if data != taken.data:
+        raise Rejected("draft-differs", "what is taken over is exactly the draft's data", "data")
+    held = state.items.get(command.item, Item()).evidence
+    more = [file for file in taken.files if file.sha256 not in held]
+    if len(held) + len(more) > MAX_FILES:
+        raise Rejected("evidence-too-many", f"an item has at most {MAX_FILES} files", command.item)
+    events: list[Event] = []
+    for file in more:
+        of = command.position + 1 + len(events)
+        events.append(
+            EvidenceUploaded(
+                agency=command.agency,
+                items=(command.item,),
+                sha256=file.sha256,
+                size=file.size,
+                media_type=file.media_type,
+            )
+        )
+        if file.name is not None:
+            events.append(EvidenceNamed(agency=command.agency, of=of, name=file.name))
+    return events
 
 
 def _claim(state: Assessment, command: ClaimNotApplicable) -> list[Event]:
     leaf = self_assessed(state.period.rubric_of(command.agency), command.item)
-    _require_open(state, command)
+    require_open(state, command.time)
     if not leaf.may_not_apply:
         raise Rejected("item-always-applies", "this item applies to every agency", command.item)
     reason = _words(command.reason, "reason")
@@ -307,7 +261,7 @@ def _claim(state: Assessment, command: ClaimNotApplicable) -> list[Event]:
 def _explain(state: Assessment, command: Explain) -> list[Event]:
     if command.request is None:
         self_assessed(state.period.rubric_of(command.agency), command.item)
-        _require_open(state, command)
+        require_open(state, command.time)
     else:
         _require_answerable(state, command, command.request)
     text = _words(command.text, "text")
@@ -344,7 +298,7 @@ def _record(state: Assessment, command: RecordEvidence) -> list[Event]:
         if rubric.leaf(code).code in asked:
             continue  # further files in the round of explanation, on whatever item
         self_assessed(rubric, code)
-        _require_open(state, command)
+        require_open(state, command.time)
     held = [state.items.get(code, Item()).evidence for code in items]
     if all(command.sha256 in evidence for evidence in held):
         return []
@@ -357,6 +311,18 @@ def _record(state: Assessment, command: RecordEvidence) -> list[Event]:
     return [uploaded, EvidenceNamed(agency=command.agency, of=command.position, name=name)]
 
 
+def _withdraw(state: Assessment, command: WithdrawEvidence) -> list[Event]:
+    rubric = state.period.rubric_of(command.agency)
+    require_open(state, command.time)
+    served = [code for code in rubric.leaves if command.sha256 in state.items.get(code, Item()).evidence]
+    items = tuple(dict.fromkeys(command.items)) or tuple(served)
+    strange = [code for code in items if rubric.leaf(code).code not in served]
+    if not items or strange:
+        where = f"item {strange[0]}" if strange else "any item"
+        raise Rejected("evidence-unknown", f"no file with this SHA-256 serves {where}", "sha256")
+    return [EvidenceWithdrawn(agency=command.agency, sha256=command.sha256, items=items)]
+
+
 def _close(state: Assessment, command: CloseExplanation) -> list[Event]:
     request = _request(command.agency, command.request, command.requests)
     if command.request in state.answered:
@@ -367,7 +333,7 @@ def _close(state: Assessment, command: CloseExplanation) -> list[Event]:
 
 
 def _approve(state: Assessment, command: Approve) -> list[Event]:
-    _require_open(state, command)
+    require_open(state, command.time)
     _require_digest(state, command.digest)
     if state.approved == command.digest:
         return []
@@ -381,7 +347,7 @@ def _require_digest(state: Assessment, given: str) -> None:
 
 def _submit(state: Assessment, command: Submit) -> list[Event]:
     rubric = state.period.rubric_of(command.agency)
-    _require_open(state, command)
+    require_open(state, command.time)
     errors = list(faults(state, rubric))
     if errors:
         places = len({error["item"] for error in errors})
@@ -398,3 +364,28 @@ def _submit(state: Assessment, command: Submit) -> list[Event]:
     )
     summed = total(state, rubric)
     return [SelfAssessmentSubmitted(agency=command.agency, digest=standing, items=items, total=summed)]
+
+
+def _reopen(state: Assessment, command: Reopen) -> list[Event]:
+    """A late reopening; an agency that has not submitted and still may needs none."""
+    reason = _words(command.reason, "reason")
+    known = [each.id for each in state.period.rubric_of(command.agency).reasons]
+    if command.reason_code not in known:
+        raise Rejected("reason-code-unknown", f"the rubric's reason codes are {', '.join(known)}", "reason_code")
+    if command.until <= command.time:
+        raise Rejected("until-passed", "the new last time must lie ahead", "until")
+    if state.reopened is None and not state.submitted and open_at(state, command.time):
+        raise Rejected("step-still-open", "the agency has not submitted and still may", "agency")
+    return [
+        SelfAssessmentReopened(agency=command.agency, until=command.until, reason_code=command.reason_code),
+        ReopeningReasoned(agency=command.agency, of=command.position, reason=reason),
+    ]
+
+
+def _close_reopening(state: Assessment, command: CloseReopening) -> list[Event]:
+    reopened = state.reopened
+    if reopened is None or reopened.closed or state.submitted:
+        return []  # nothing is open any more: a submission ends a reopening too
+    if command.time < reopened.until:
+        raise Rejected("step-still-open", "the agency may submit until the new last time", "agency")
+    return [ReopeningClosed(agency=command.agency, submitted=reopened.submitted == digest(state))]

@@ -1,30 +1,35 @@
 """The survey's HTTP door: campaigns, invitations, ballots, completion, imported studies."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.concurrency import run_in_threadpool
 
-from services.survey import campaign
-from services.survey.boxes import Boxes, Place, fresh_tokens
-from services.survey.campaign import CompleteCampaign, ImportStudy, IssueInvitations, OpenCampaign
-from services.survey.views import CampaignView, Heads, SurveyView, campaign_view, survey_view
+from services.survey import booth, campaign
+from services.survey.boxes import Place, fresh_tokens
+from services.survey.campaign import CompleteCampaign, IssueInvitations, OpenCampaign, SendReminders
+from services.survey.desk import Desk
+from services.survey.paper import papers
+from services.survey.study import HoldNoSurvey, ImportStudy
+from services.survey.views import CampaignView, SurveyView, campaign_view, survey_view
 from shared.access import Caller, Role, public, require
 from shared.decider import Rejected
 from shared.events import Code, Id, Instant
-from shared.ledger import EVERY, Accepted, Moment, Projection, Seen
-from shared.period import Period, fold_published
-from shared.returns import Returns, fold
+from shared.events.survey import Quota
+from shared.ledger import Moment
+from shared.period import Period
 from shared.rubric import RubricError, parse_number
-from shared.service import Service
+from shared.sheet import WORKBOOK_TYPE, SheetFault, read, read_csv
 from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
 
 PROBLEMS: Final = {
+    "agency-differs": Problem(422, "The token is for another agency", "Mã phiếu thuộc cơ quan khác"),
+    "agency-withdrawn": Problem(409, "The agency has left the period", "Cơ quan không còn tham gia kỳ đánh giá"),
     "agency-unknown": Problem(404, "No such agency there", "Không có cơ quan này"),
     "boxes-not-empty": Problem(409, "Ballots are not in the log yet", "Còn phiếu chưa ghi vào nhật ký"),
     "campaign-closed": Problem(409, "The campaign has closed", "Đợt khảo sát đã kết thúc"),
@@ -42,21 +47,31 @@ PROBLEMS: Final = {
     "item-not-surveyed": Problem(422, "No survey scores this item", "Tiêu chí này không chấm qua khảo sát"),
     "item-unknown": Problem(404, "No such item in the rubric", "Không có tiêu chí này"),
     "option-unknown": Problem(422, "The question has no such option", "Câu hỏi không có phương án này"),
+    "paper-invalid": Problem(422, "The table of ballots is not as documented", "Bảng phiếu giấy không đúng quy cách"),
     "period-published": Problem(409, "The period is published", "Kỳ đánh giá đã công bố"),
     "period-unknown": Problem(404, "There is no such period", "Không có kỳ đánh giá này"),
     "points-above-maximum": Problem(422, "Above the maximum", "Vượt điểm tối đa"),
     "points-negative": Problem(422, "Points are not negative", "Điểm không được âm"),
     "points-off-step": Problem(422, "Off the step of points", "Điểm không đúng bước chấm"),
     "question-unknown": Problem(422, "The form has no such question", "Mẫu phiếu không có câu hỏi này"),
+    "reminders-invalid": Problem(422, "More reminders than invitations, or none", "Số lượt nhắc không hợp lệ"),
+    "sheet-error": Problem(422, "A cell of the table holds an error", "Có ô trong bảng bị lỗi"),
+    "sheet-formula": Problem(422, "A cell of the table holds a formula", "Có ô trong bảng là công thức"),
+    "sheet-too-large": Problem(413, "The table is too large", "Bảng quá lớn"),
+    "sheet-unreadable": Problem(422, "The table cannot be read", "Không đọc được bảng"),
     "span-invalid": Problem(422, "The span is not one to come", "Thời gian khảo sát không hợp lệ"),
     "study-imported": Problem(409, "A study stands for the ballots", "Đã nhập kết quả khảo sát có sẵn"),
     "study-incomplete": Problem(422, "The study lacks points", "Kết quả khảo sát có sẵn chưa đủ điểm"),
+    "survey-not-held": Problem(409, "No survey is held in the period", "Kỳ này không tổ chức khảo sát"),
     "token-spent": Problem(409, "The invitation's ballot has been cast", "Phiếu mời đã được sử dụng"),
     "token-unknown": Problem(404, "There is no such invitation", "Không có phiếu mời này"),
     "too-few": Problem(422, "Fewer than five ballots", "Ít hơn năm phiếu"),
 }
-UNTRACED: Final = ("/ballots",)
+UNTRACED: Final = ("/ballots", booth.ROUTE, "/periods/{period}/campaigns/{name}/paper")
 """Routes whose requests leave no span."""
+
+PAPER_KINDS: Final[Mapping[str, Callable[[bytes], list[list[str]]]]] = {"text/csv": read_csv, WORKBOOK_TYPE: read}
+"""The media types of tables of paper ballots, and what reads them."""
 
 READERS: Final = (
     Role.SURVEY_OFFICER,
@@ -68,6 +83,7 @@ READERS: Final = (
 )
 
 SurveyOfficer = Annotated[Caller, Depends(require(Role.SURVEY_OFFICER))]
+Officer = Annotated[Caller, Depends(require(Role.OFFICER))]
 Reader = Annotated[Caller, Depends(require(*READERS))]
 OnTerms = Annotated[Terms, Depends(terms)]
 Number = Annotated[str, Field(min_length=1, max_length=24)]
@@ -86,14 +102,31 @@ class CampaignBody(Body):
     group: Id
     opens: Instant
     closes: Instant
+    quota: Annotated[dict[Id, Quota] | None, Field(max_length=20, description="Ballots wanted, by form.")] = None
 
 
 class InvitationsBody(Body):
-    """So many invitations to fill in one form about one agency."""
+    """So many invitations to fill in one form about one agency; `quota`: the ballots wanted there from now on."""
 
     agency: Id
     form: Id
     count: int
+    quota: Quota | None = None
+
+
+class RemindersBody(Body):
+    """So many reminders that were sent to those invited with one form about one agency."""
+
+    agency: Id
+    form: Id
+    count: int
+
+
+class NotHeldBody(Body):
+    """The decision that the period has no survey: its number and date."""
+
+    decision: Annotated[str, Field(min_length=1, max_length=64)]
+    dated: date
 
 
 class BallotBody(Body):
@@ -115,7 +148,27 @@ class StudyBody(Body):
 class InvitationsAccepted(AcceptedBody):
     """The answer to an issue: its tokens, once. A repeat of the request shows none: they are stored nowhere."""
 
+    agency: Id
+    form: Id
     tokens: list[str]
+
+
+class RowError(BaseModel):
+    """Why a row of a table does not count; `cell` where it is one cell's fault. Tokens are never told."""
+
+    row: int
+    cell: str | None
+    code: str
+    title_en: str
+    title_vi: str
+
+
+class PapersCounted(BaseModel):
+    """How many rows a table had, how many of them count, and why the others do not."""
+
+    rows: int
+    counted: int
+    errors: list[RowError]
 
 
 class BallotCast(BaseModel):
@@ -124,64 +177,16 @@ class BallotCast(BaseModel):
     cast: bool
 
 
-class Desk:
-    """What the routes share: the service, its ballot boxes and projections."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.returns = Projection(Returns(), fold, "entry")
-        self.published = Projection(False, fold_published, "followed")
-        self.boxes = Boxes(service.ledger, self.returns, service.settings.box_interval)
-
-    def scoring(self, period: str) -> Seen:
-        """The period's scoring log, as decisions read it."""
-        return self.published.of(f"scoring/{period}")
-
-    def sees(self, period: str) -> tuple[Seen, ...]:
-        """The followed logs that most decisions rest on."""
-        return self.service.periods.of(f"submission/{period}"), self.scoring(period)
-
-    async def read(self, period: str) -> tuple[Period, Returns, Heads]:
-        """The period and its survey at one moment; Rejected `period-unknown`."""
-        logs = (f"submission/{period}", f"survey/{period}")
-        (filed, known), (size, returns) = await self.service.read(
-            self.service.periods.of(logs[0]), self.returns.of(logs[1])
-        )
-        known.the_opened()
-        return known, returns, {logs[0]: {"size": filed}, logs[1]: {"size": size}}
-
-    async def decide(
-        self,
-        period: str,
-        stream: str,
-        command: Callable[[Moment], campaign.Command],
-        caller: Caller,
-        on: Terms,
-        sees: tuple[Seen, ...],
-        within: Callable[[AsyncConnection], Awaitable[None]] | None = None,
-    ) -> Accepted:
-        """Run a command on the period's survey; Rejected `period-unknown`."""
-        return await self.service.decide(
-            campaign.DECIDER,
-            period,
-            stream,
-            command,
-            actor=caller.actor,
-            reads=(EVERY,),
-            sees=sees,
-            within=within,
-            **on,
-        )
-
-
 def router(desk: Desk) -> APIRouter:
     """All routes of the survey."""
     routes = APIRouter()
     _campaigns(desk, routes)
     _invitations(desk, routes)
+    _reminders(desk, routes)
     _ballots(desk, routes)
     _studies(desk, routes)
     _reads(desk, routes)
+    routes.include_router(booth.router(desk, PROBLEMS))
     return routes
 
 
@@ -192,7 +197,9 @@ def _campaigns(desk: Desk, routes: APIRouter) -> None:
 
         def build(at: Moment) -> OpenCampaign:
             known, out = _seen(at, period)
-            return OpenCampaign(body.campaign, body.group, body.opens, body.closes, known, at.time, at.position, out)
+            return OpenCampaign(
+                body.campaign, body.group, body.opens, body.closes, known, at.time, at.position, out, body.quota
+            )
 
         stream = campaign.campaign_stream(body.campaign)
         return accepted(await desk.decide(period, stream, build, caller, on, desk.sees(period)))
@@ -225,7 +232,7 @@ def _invitations(desk: Desk, routes: APIRouter) -> None:
 
         def build(at: Moment) -> IssueInvitations:
             known, out = _seen(at, period)
-            return IssueInvitations(name, body.agency, body.form, body.count, known, at.time, out)
+            return IssueInvitations(name, body.agency, body.form, body.count, known, at.time, out, body.quota)
 
         result = await desk.decide(
             period,
@@ -245,9 +252,26 @@ def _invitations(desk: Desk, routes: APIRouter) -> None:
             entry=result.entry_id,
             version=result.version,
             repeated=result.repeated,
+            agency=body.agency,
+            form=body.form,
             tokens=tokens,
         )
         return JSONResponse(shown.model_dump(), 201 if tokens else 200, {"ETag": etag(result.version)})
+
+
+def _reminders(desk: Desk, routes: APIRouter) -> None:
+    @routes.post("/periods/{period}/campaigns/{name}/reminders", tags=["campaigns"])
+    async def send_reminders(period: Id, name: Id, body: RemindersBody, caller: SurveyOfficer, on: OnTerms) -> Response:
+        """Record that so many reminders were sent; to whom is told nowhere."""
+        result = await desk.decide(
+            period,
+            campaign.campaign_stream(name),
+            lambda at: SendReminders(name, body.agency, body.form, body.count, at.time),
+            caller,
+            on,
+            (),
+        )
+        return accepted(result)
 
 
 def _ballots(desk: Desk, routes: APIRouter) -> None:
@@ -256,6 +280,39 @@ def _ballots(desk: Desk, routes: APIRouter) -> None:
         """Cast a ballot: the token is the right to, once. Its answers are counted, never kept together."""
         await desk.boxes.cast(body.token, body.answers)
         return BallotCast(cast=True)
+
+    @routes.post(
+        "/periods/{period}/campaigns/{name}/paper",
+        tags=["ballots"],
+        responses={201: {"model": PapersCounted}},
+        openapi_extra={
+            "requestBody": {"required": True, "content": {kind: {"schema": {"type": "string"}} for kind in PAPER_KINDS}}
+        },
+    )
+    async def count_papers(
+        period: Id, name: Id, request: Request, caller: SurveyOfficer, response: Response
+    ) -> PapersCounted:
+        """Count paper ballots keyed in as CSV or XLSX: columns token, perhaps agency, and each question by its id.
+
+        Each row spends its token; what is wrong is told row by row, and the other rows count (201 if any does).
+        """
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in PAPER_KINDS:
+            raise Rejected("body-invalid", f"send the table as {' or '.join(PAPER_KINDS)}", "Content-Type")
+        data = await request.body()
+        try:
+            table = await run_in_threadpool(PAPER_KINDS[kind], data)
+        except SheetFault as fault:
+            raise Rejected(fault.code, fault.message, fault.cell) from None
+        found = papers(table)
+        faults = await desk.boxes.count(period, await desk.the_campaign(period, name), found)
+        errors = [
+            RowError(row=row, cell=cell, code=code, title_en=PROBLEMS[code].title_en, title_vi=PROBLEMS[code].title_vi)
+            for row, code, cell in faults
+        ]
+        counted = len(found) - len(errors)
+        response.status_code = 201 if counted else 200
+        return PapersCounted(rows=len(found), counted=counted, errors=errors)
 
 
 def _studies(desk: Desk, routes: APIRouter) -> None:
@@ -269,6 +326,19 @@ def _studies(desk: Desk, routes: APIRouter) -> None:
             return ImportStudy(agency, points, body.document, body.dated, body.source, known, out)
 
         return accepted(await desk.decide(period, campaign.STUDIES_STREAM, build, caller, on, desk.sees(period)))
+
+    @routes.post("/periods/{period}/not-held", tags=["studies"])
+    async def hold_no_survey(period: Id, body: NotHeldBody, caller: Officer, on: OnTerms) -> Response:
+        """Say by a decision that no survey is held in the period: the rubrics say what stands in."""
+        result = await desk.decide(
+            period,
+            campaign.PERIOD_STREAM,
+            lambda at: HoldNoSurvey(body.decision, body.dated, at.seen[f"scoring/{period}"]),
+            caller,
+            on,
+            (desk.scoring(period),),
+        )
+        return accepted(result)
 
 
 def _reads(desk: Desk, routes: APIRouter) -> None:

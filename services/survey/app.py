@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from services.survey import api, campaign
 from services.survey.campaign import StartSurvey
+from services.survey.desk import Desk
 from shared.events import Entry
 from shared.events.submission import PeriodStarted
 from shared.ledger import EVERY
@@ -15,7 +16,7 @@ from shared.web import create_app, serve
 def create(settings: Settings) -> FastAPI:
     """The application of one survey process."""
     service = Service(settings, follows=("submission", "scoring"))
-    desk = api.Desk(service)
+    desk = Desk(service)
 
     async def react(entry: Entry) -> None:
         """Open the survey's log with the period, and say there if no survey is held."""

@@ -34,12 +34,20 @@ def token(random: bytes) -> str:
     return "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(TOKEN_LENGTH)))
 
 
-def token_hash(text: str) -> bytes:
-    """SHA-256 of a token as a person may type it, in any case and grouping; Rejected `token-unknown` if it is none."""
+def hash_or_none(text: str) -> bytes | None:
+    """SHA-256 of a token as a person may type it, in any case and grouping; None if it is none."""
     plain = text.upper().translate(_READ)
     if len(plain) != TOKEN_LENGTH or not set(plain) <= set(ALPHABET):
-        raise Rejected("token-unknown", "there is no such invitation", "token")
+        return None
     return hashlib.sha256(plain.encode()).digest()
+
+
+def token_hash(text: str) -> bytes:
+    """As `hash_or_none`; Rejected `token-unknown` if the text is no token."""
+    found = hash_or_none(text)
+    if found is None:
+        raise Rejected("token-unknown", "there is no such invitation", "token")
+    return found
 
 
 def read(form: Form, answers: Mapping[str, str | None]) -> dict[str, str]:

@@ -7,8 +7,8 @@ import logging
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.survey import ballot, campaign
 from services.survey.ballot import EMPTY, Box
+from services.survey.paper import Paper, RowFault
+from services.survey.paper import answers as paper_answers
 from shared.decider import Rejected
 from shared.ledger import EVERY, Ledger, Moment, Projection
 from shared.returns import Campaign, Returns
@@ -37,6 +39,19 @@ _SET_UP = text("""
 _SPEND = text("""
     UPDATE token SET spent = true WHERE hash = :hash AND NOT spent RETURNING period, campaign, agency, form
 """)
+_FIND = text("""
+    SELECT token.period, token.campaign, token.agency, token.form, spent, closed, deployment_clock() AS clock
+    FROM token JOIN box USING (period, campaign, agency, form) WHERE hash = :hash
+""")
+_THOSE_OF = text("""
+    SELECT hash, agency, form, spent FROM token
+    WHERE hash = ANY(CAST(:hashes AS bytea[])) AND period = :period AND campaign = :campaign
+""")
+# in one order, so that two tables of paper ballots never wait for each other
+_LOCK_ALL = text("""
+    SELECT hash FROM token WHERE hash = ANY(CAST(:hashes AS bytea[])) AND NOT spent ORDER BY hash FOR UPDATE
+""")
+_SPEND_ALL = text("UPDATE token SET spent = true WHERE hash = ANY(CAST(:hashes AS bytea[]))")
 _IS_KNOWN = text("SELECT 1 FROM token WHERE hash = :hash")
 _LOCK = text(f"SELECT current, closed, deployment_clock() AS clock FROM box WHERE {_PLACE} FOR UPDATE")  # noqa: S608 - constants
 _ADD = text(f"UPDATE box SET current = :current WHERE {_PLACE}")  # noqa: S608 - constants
@@ -96,17 +111,58 @@ class Boxes:
                 place = await _spend(connection, spending)
                 asked = await self._campaign(connection, place)
                 given = ballot.read(asked.forms[place.form], answers)
-                row = (await connection.execute(_LOCK, asdict(place))).one()
-                campaign.check_open(asked, row.clock)
-                if row.closed:  # emptied for good while this ballot waited for the lock
-                    raise Rejected("campaign-closed", "the campaign has closed", "token")
-                box = ballot.cast(Box(current=_load(row.current)), given)
-                await connection.execute(_ADD, {**asdict(place), "current": _dump(box.current)})
+                await _fill(connection, asked, place, [given])
         except (SQLAlchemyError, OSError) as failure:
             # the statement and its parameters stay out of every log
             _logger.warning("a ballot could not be cast (%s)", type(failure).__name__)
             message = "the ballot may not have been counted: send it again, token-spent means that it was"
             raise Rejected("ledger-unavailable", message) from None
+
+    async def count(self, period: str, asked: Campaign, papers: Sequence[Paper]) -> list[RowFault]:
+        """Spend the tokens of paper ballots and add these to their boxes, all in one transaction, as `cast` does one.
+
+        What is wrong with the rows that do not count, in their order. Rejected `campaign-not-open`, `campaign-closed`,
+        `ledger-unavailable`: then none counts.
+        """
+        try:
+            async with self._ledger.engine.begin() as connection:
+                given, faults = await _matched(connection, period, asked, papers)
+                free = (await connection.execute(_LOCK_ALL, {"hashes": list(given)})).scalars().all()
+                await connection.execute(_SPEND_ALL, {"hashes": free})
+                faults += [RowFault(given[spent].row, "token-spent") for spent in given.keys() - free]
+                boxes: dict[Place, list[Mapping[str, str]]] = {}
+                for spending in free:
+                    boxes.setdefault(given[spending].place, []).append(given[spending].answers)
+                for place in sorted(boxes, key=astuple):
+                    await _fill(connection, asked, place, boxes[place])
+        except (SQLAlchemyError, OSError) as failure:
+            _logger.warning("paper ballots could not be counted (%s)", type(failure).__name__)
+            message = "the table may not have been counted: send it again, a row that was is then token-spent"
+            raise Rejected("ledger-unavailable", message) from None
+        return sorted(faults, key=lambda fault: fault.row)
+
+    async def find(self, token: str) -> tuple[Place, Campaign]:
+        """Where the ballot of an unspent token belongs, and its campaign, which is open.
+
+        Rejected `token-unknown`, `token-spent`, `campaign-not-open`, `campaign-closed`, `ledger-unavailable`.
+        """
+        sought = ballot.token_hash(token)
+        try:
+            async with self._ledger.engine.connect() as connection:
+                row = (await connection.execute(_FIND, {"hash": sought})).one_or_none()
+                if row is None:
+                    raise _unknown()
+                if row.spent:
+                    raise _spent()
+                place = Place(row.period, row.campaign, row.agency, row.form)
+                asked = await self._campaign(connection, place)
+        except (SQLAlchemyError, OSError) as failure:
+            _logger.warning("an invitation could not be looked up (%s)", type(failure).__name__)
+            raise Rejected("ledger-unavailable", "the invitation cannot be looked up now; try again") from None
+        campaign.check_open(asked, row.clock)
+        if row.closed:
+            raise _closed()
+        return place, asked
 
     def issue(self, place: Place, tokens: Sequence[str]) -> Callable[[AsyncConnection], Awaitable[None]]:
         """What stores the hashes of fresh tokens, in the transaction that appends `invitations-issued`."""
@@ -250,8 +306,66 @@ async def _spend(connection: AsyncConnection, spending: bytes) -> Place:
     if row is not None:
         return Place(*row)
     if (await connection.execute(_IS_KNOWN, {"hash": spending})).one_or_none() is None:
-        raise Rejected("token-unknown", "there is no such invitation", "token")
-    raise Rejected("token-spent", "this invitation's ballot has been cast", "token")
+        raise _unknown()
+    raise _spent()
+
+
+def _unknown() -> Rejected:
+    return Rejected("token-unknown", "there is no such invitation", "token")
+
+
+def _spent() -> Rejected:
+    return Rejected("token-spent", "this invitation's ballot has been cast", "token")
+
+
+def _closed() -> Rejected:
+    return Rejected("campaign-closed", "the campaign has closed", "token")
+
+
+async def _fill(connection: AsyncConnection, asked: Campaign, place: Place, given: Sequence[Mapping[str, str]]) -> None:
+    """Add ballots that were `read` to the current box; Rejected `campaign-not-open`, `campaign-closed`."""
+    row = (await connection.execute(_LOCK, asdict(place))).one()
+    campaign.check_open(asked, row.clock)
+    if row.closed:  # emptied for good while these ballots waited for the lock
+        raise _closed()
+    box = Box(current=_load(row.current))
+    for answers in given:
+        box = ballot.cast(box, answers)
+    await connection.execute(_ADD, {**asdict(place), "current": _dump(box.current)})
+
+
+class _Given(NamedTuple):
+    """A paper ballot that may count."""
+
+    row: int
+    place: Place
+    answers: Mapping[str, str]
+
+
+async def _matched(
+    connection: AsyncConnection, period: str, asked: Campaign, papers: Sequence[Paper]
+) -> tuple[dict[bytes, _Given], list[RowFault]]:
+    """The paper ballots that may count, by the hash of their token, and what is wrong with the others."""
+    hashes = {paper.row: found for paper in papers if (found := ballot.hash_or_none(paper.token)) is not None}
+    own = {"period": period, "campaign": asked.opened.campaign, "hashes": list(hashes.values())}
+    known = {row.hash: row for row in (await connection.execute(_THOSE_OF, own)).all()}
+    given: dict[bytes, _Given] = {}
+    faults: list[RowFault] = []
+    for paper in papers:
+        spending = hashes.get(paper.row)
+        row = None if spending is None else known.get(spending)
+        if spending is None or row is None:
+            faults.append(RowFault(paper.row, "token-unknown"))
+        elif row.spent or spending in given:
+            faults.append(RowFault(paper.row, "token-spent"))
+        elif paper.agency.lower() not in ("", row.agency):
+            faults.append(RowFault(paper.row, "agency-differs"))
+        elif isinstance(answers := paper_answers(asked.forms[row.form], paper), RowFault):
+            faults.append(answers)
+        else:
+            place = Place(period, asked.opened.campaign, row.agency, row.form)
+            given[spending] = _Given(paper.row, place, ballot.read(asked.forms[row.form], answers))
+    return given, faults
 
 
 async def _move(connection: AsyncConnection, statement: Any, place: Place, turn: int, **more: str) -> None:

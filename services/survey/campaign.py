@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Final
 
+from services.survey import study
+from services.survey.study import HoldNoSurvey, ImportStudy, check_held
 from shared.decider import Decider, Rejected
 from shared.events import Event, parts_digest
 from shared.events.survey import (
@@ -13,17 +14,16 @@ from shared.events.survey import (
     FormCompleted,
     FormSet,
     InvitationsIssued,
+    RemindersSent,
     ResponsesRecorded,
-    StudyImported,
     SurveyCompleted,
     SurveyNotHeld,
     SurveyStarted,
     TooFewRecorded,
 )
 from shared.period import Period
-from shared.returns import Campaign, Returns, balloted, surveyed
-from shared.rubric import Form, FormTally, Rubric, RubricError, check_points
-from shared.rubric.rules import Imported
+from shared.returns import Campaign, Returns, balloted
+from shared.rubric import Form, FormTally, Rubric
 from shared.rubric.survey import FEWEST
 
 PERIOD_STREAM: Final = "period"
@@ -45,7 +45,8 @@ class StartSurvey:
 class OpenCampaign:
     """Ask about all agencies of a group, with the forms of its rubric, from `opens` until just before `closes`.
 
-    `position` is that of the first entry; `published` says whether the period's index is.
+    `position` is that of the first entry; `published` says whether the period's index is; `quota`, by form, how many
+    ballots are wanted about each agency.
     """
 
     campaign: str
@@ -56,11 +57,12 @@ class OpenCampaign:
     time: datetime
     position: int
     published: bool
+    quota: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
 class IssueInvitations:
-    """Invite so many respondents to fill in one form about one agency."""
+    """Invite so many respondents to fill in one form about one agency; `quota` ballots are wanted from now on."""
 
     campaign: str
     agency: str
@@ -69,6 +71,18 @@ class IssueInvitations:
     period: Period
     time: datetime
     published: bool
+    quota: int | None = None
+
+
+@dataclass(frozen=True)
+class SendReminders:
+    """So many of those who were invited with one form about one agency are reminded."""
+
+    campaign: str
+    agency: str
+    form: str
+    count: int
+    time: datetime
 
 
 @dataclass(frozen=True)
@@ -102,20 +116,19 @@ class CompleteCampaign:
     published: bool
 
 
-@dataclass(frozen=True)
-class ImportStudy:
-    """Let an existing study give an agency's points of the surveyed items."""
-
-    agency: str
-    points: Mapping[str, Decimal]
-    document: str
-    dated: date
-    source: str
-    period: Period
-    published: bool
-
-
-Command = StartSurvey | OpenCampaign | IssueInvitations | RecordResponses | CloseBox | CompleteCampaign | ImportStudy
+Command = (
+    StartSurvey
+    | OpenCampaign
+    | IssueInvitations
+    | SendReminders
+    | RecordResponses
+    | CloseBox
+    | CompleteCampaign
+    | ImportStudy
+    | HoldNoSurvey
+)
+Score = OpenCampaign | IssueInvitations | CompleteCampaign | ImportStudy | HoldNoSurvey
+"""Commands that a score may rest on."""
 
 
 def campaign_stream(campaign: str) -> str:
@@ -125,7 +138,7 @@ def campaign_stream(campaign: str) -> str:
 
 def decide(state: Returns, command: Command) -> Sequence[Event]:
     """The events that the command means; Rejected as the service's table of codes says."""
-    if isinstance(command, OpenCampaign | IssueInvitations | CompleteCampaign | ImportStudy) and command.published:
+    if isinstance(command, Score) and command.published:
         raise Rejected("period-published", "the period's index is published; nothing that it rests on may change")
     match command:
         case StartSurvey():
@@ -134,6 +147,8 @@ def decide(state: Returns, command: Command) -> Sequence[Event]:
             return _open(state, command)
         case IssueInvitations():
             return _invite(state, command)
+        case SendReminders():
+            return _remind(state, command)
         case RecordResponses():
             return _record(state, command)
         case CloseBox():
@@ -141,7 +156,9 @@ def decide(state: Returns, command: Command) -> Sequence[Event]:
         case CompleteCampaign():
             return _complete(state, command)
         case ImportStudy():
-            return _import(state, command)
+            return study.imported(state, command)
+        case HoldNoSurvey():
+            return study.not_held(state, command)
 
 
 DECIDER: Decider[Returns, Command, Event] = Decider(Returns(), decide, Returns.evolve)
@@ -165,21 +182,26 @@ def _open(state: Returns, command: OpenCampaign) -> list[Event]:
         raise Rejected("group-unknown", f"{command.group} is no group of this period", "group")
     if not balloted(rubric):
         raise Rejected("group-has-no-survey", f"no ballot scores an item of the group {command.group}", "group")
+    check_held(state)
     for name, campaign in state.campaigns.items():
         if campaign.opened.group == command.group:
             raise Rejected("campaign-exists", f"the group {command.group} is asked about in campaign {name}", "group")
     if command.closes <= max(command.opens, command.time):
         raise Rejected("span-invalid", "a campaign closes after it opens, and not in the past", "closes")
     forms = [FormSet(campaign=command.campaign, group=command.group, form=form) for form in _forms(rubric)]
+    quota = command.quota or {}
+    if unknown := sorted(quota.keys() - {form.form.id for form in forms}):
+        raise Rejected("form-unknown", f"{unknown[0]} is no form of this campaign", f"quota.{unknown[0]}")
     opened = CampaignOpened(
         campaign=command.campaign,
         group=command.group,
-        agencies=tuple(a.agency for a in command.period.agencies.values() if a.group == command.group),
+        agencies=tuple(a for a in command.period.active if command.period.agencies[a].group == command.group),
         opens=command.opens,
         closes=command.closes,
         count=len(forms),
         first=command.position,
         digest=parts_digest(forms),
+        quota=dict(sorted(quota.items())) or None,
     )
     return [*forms, opened]
 
@@ -193,14 +215,35 @@ def _forms(rubric: Rubric) -> list[Form]:
 def _invite(state: Returns, command: IssueInvitations) -> list[Event]:
     campaign = _the_campaign(state, command.campaign)
     _check_place(campaign, command.agency, command.form)
+    command.period.the_active(command.agency)
     if campaign.completed or command.time >= campaign.opened.closes:
         raise Rejected("campaign-closed", f"the campaign {command.campaign} has closed", "campaign")
     if not 1 <= command.count <= MAX_INVITATIONS:
         raise Rejected("count-invalid", f"issue 1 to {MAX_INVITATIONS} invitations at a time", "count")
-    study = state.studies.get(command.agency, {})
-    if any(leaf.code in study for leaf in balloted(command.period.rubric_of(command.agency))):
+    points = state.studies.get(command.agency, {})
+    if any(leaf.code in points for leaf in balloted(command.period.rubric_of(command.agency))):
         raise Rejected("study-imported", f"an imported study stands for {command.agency}'s ballots", "agency")
-    return [InvitationsIssued(campaign=command.campaign, agency=command.agency, form=command.form, count=command.count)]
+    return [
+        InvitationsIssued(
+            campaign=command.campaign,
+            agency=command.agency,
+            form=command.form,
+            count=command.count,
+            quota=command.quota,
+        )
+    ]
+
+
+def _remind(state: Returns, command: SendReminders) -> list[Event]:
+    campaign = _the_campaign(state, command.campaign)
+    _check_place(campaign, command.agency, command.form)
+    if campaign.completed or command.time >= campaign.opened.closes:
+        raise Rejected("campaign-closed", f"the campaign {command.campaign} has closed", "campaign")
+    invited = state.invited.get(command.agency, {}).get(command.form, 0)
+    if not 1 <= command.count <= invited:
+        message = f"{invited} are invited; a reminder goes to 1 of them at least and to all at most"
+        raise Rejected("reminders-invalid", message, "count")
+    return [RemindersSent(campaign=command.campaign, agency=command.agency, form=command.form, count=command.count)]
 
 
 def _record(state: Returns, command: RecordResponses) -> list[Event]:
@@ -265,52 +308,6 @@ def _form_completed(state: Returns, campaign: str, agency: str, form: str) -> Fo
         ballots=tally.ballots,
         counts={question: dict(options) for question, options in tally.counts.items()},
     )
-
-
-def _import(state: Returns, command: ImportStudy) -> list[Event]:
-    agency = command.period.the_agency(command.agency)
-    rubric = command.period.rubric_of(command.agency)
-    leaves = {leaf.code: leaf for leaf in surveyed(rubric)}
-    if not leaves:
-        raise Rejected("group-has-no-survey", f"no survey scores an item of the group {agency.group}", "agency")
-    faults: list[RubricError] = []
-    for code, points in command.points.items():
-        try:
-            if code not in leaves:
-                rubric.leaf(code)
-                raise RubricError("item-not-surveyed", "no survey scores this item", code)
-            check_points(leaves[code], points)
-        except RubricError as fault:
-            faults.append(fault)
-    if faults:
-        errors = [{"item": fault.field or "", "code": fault.code, "detail": fault.message} for fault in faults]
-        raise Rejected(faults[0].code, faults[0].message, f"points.{faults[0].field}", errors)
-    _check_whole(state, command, rubric)
-    return [
-        StudyImported(
-            agency=command.agency,
-            points=dict(sorted(command.points.items())),
-            document=command.document,
-            dated=command.dated,
-            source=command.source,
-        )
-    ]
-
-
-def _check_whole(state: Returns, command: ImportStudy, rubric: Rubric) -> None:
-    """A study gives all surveyed items, or, beside ballots, all that only a study scores."""
-    instead = not command.points or any(leaf.code in command.points for leaf in balloted(rubric))
-    needed = [leaf for leaf in surveyed(rubric) if instead or isinstance(leaf.rule, Imported)]
-    if missing := [leaf.code for leaf in needed if leaf.code not in command.points]:
-        errors = [{"item": code, "code": "study-incomplete", "detail": "no points are given"} for code in missing]
-        raise Rejected("study-incomplete", f"points lack for {', '.join(missing)}", "points", errors)
-    if not instead:
-        return
-    campaign = state.campaign_of(command.agency)
-    if campaign is not None and campaign.completed:
-        raise Rejected("campaign-completed", f"the ballots on {command.agency} are counted", "agency")
-    if state.invited.get(command.agency):
-        raise Rejected("invitations-issued", f"respondents are invited to vote on {command.agency}", "agency")
 
 
 def check_open(campaign: Campaign, time: datetime) -> None:

@@ -1,28 +1,41 @@
 """A campaign as people look at it: who was asked, how many answered, and counts that speak for at least five."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final, Literal
 
 from pydantic import BaseModel
 
 from shared.decider import Rejected
 from shared.events import Id, Instant, Points
 from shared.period import Period
-from shared.returns import Returns
-from shared.rubric import Form, FormTally
+from shared.returns import Reminders, Returns
+from shared.rubric import Form, Rounding
+from shared.rubric.model import RespondentGroup
 from shared.rubric.survey import FEWEST
 
 Heads = dict[str, dict[str, int]]
 """The logs that an answer was read from, each with its size."""
 
 
+FEW: Final = "fewer-than-five"
+SHARE: Final = Rounding(digits=2)
+
+
 class FormReturns(BaseModel):
     """One form's returns about one agency. `ballots` and `counts` are those in the log; both are absent where a closed
-    box held fewer than five in all (`too_few`)."""
+    box held fewer than five in all (`too_few`); `returned` then says so in words. `quota`: the ballots wanted, with the
+    share of it in per cent; `reminders`: how many went out, `reminded`: how often."""
 
     form: Id
     invitations: int
     ballots: int | None
+    returned: int | Literal["fewer-than-five"]
     too_few: bool
+    quota: int | None
+    quota_share: Points | None
+    reminders: int
+    reminded: int
     counts: dict[str, dict[str, int]] | None
 
 
@@ -44,6 +57,7 @@ class CampaignView(BaseModel):
     opens: Instant
     closes: Instant
     completed: bool
+    respondents: list[RespondentGroup]
     forms: list[Form]
     agencies: list[AgencyReturns]
     heads: Heads
@@ -77,13 +91,14 @@ def campaign_view(name: str, period: Period, returns: Returns, heads: Heads) -> 
     campaign = returns.campaigns.get(name)
     if campaign is None:
         raise Rejected("campaign-unknown", f"there is no campaign {name}", "campaign")
-    opened = campaign.opened
+    opened, groups = campaign.opened, {form.group for form in campaign.forms.values()}
     return CampaignView(
         campaign=name,
         group=opened.group,
         opens=opened.opens,
         closes=opened.closes,
         completed=campaign.completed,
+        respondents=[group for group in period.rubrics[opened.group].respondents if group.id in groups],
         forms=list(campaign.forms.values()),
         agencies=[_agency(period, returns, agency, tuple(campaign.forms)) for agency in opened.agencies],
         heads=heads,
@@ -117,24 +132,34 @@ def _covered(period: Period, returns: Returns, agency: str) -> AgencySurvey:
 
 def _agency(period: Period, returns: Returns, agency: str, forms: Sequence[str]) -> AgencyReturns:
     named = period.agencies[agency]
-    recorded: Mapping[str, FormTally] = returns.recorded.get(agency, {})
-    invited: Mapping[str, int] = returns.invited.get(agency, {})
     return AgencyReturns(
         agency=agency,
         name_vi=named.name_vi,
         name_en=named.name_en,
         study=_study(returns, agency),
-        forms=[_form(form, invited.get(form, 0), recorded.get(form)) for form in forms],
+        forms=[_form(returns, agency, form) for form in forms],
     )
 
 
-def _form(form: str, invitations: int, tally: FormTally | None) -> FormReturns:
-    if tally is None:
-        return FormReturns(form=form, invitations=invitations, ballots=0, too_few=False, counts={})
-    if tally.ballots < FEWEST:
-        return FormReturns(form=form, invitations=invitations, ballots=None, too_few=True, counts=None)
-    counts = {question: dict(options) for question, options in tally.counts.items()}
-    return FormReturns(form=form, invitations=invitations, ballots=tally.ballots, too_few=False, counts=counts)
+def _form(returns: Returns, agency: str, form: str) -> FormReturns:
+    """What is shown of a form about an agency: never a number of ballots between 1 and 4, nor what leads to it."""
+    tally = returns.recorded.get(agency, {}).get(form)
+    too_few = tally is not None and tally.ballots < FEWEST
+    ballots = None if too_few else 0 if tally is None else tally.ballots
+    counts = {} if tally is None else {question: dict(options) for question, options in tally.counts.items()}
+    quota, (times, sent) = returns.quota(agency, form), returns.reminded.get(agency, {}).get(form, Reminders())
+    return FormReturns(
+        form=form,
+        invitations=returns.invited.get(agency, {}).get(form, 0),
+        ballots=ballots,
+        returned=FEW if ballots is None else ballots,
+        too_few=too_few,
+        quota=quota,
+        quota_share=None if quota is None or ballots is None else SHARE.of(Fraction(100 * ballots, quota)),
+        reminders=sent,
+        reminded=times,
+        counts=None if too_few else counts,
+    )
 
 
 def _study(returns: Returns, agency: str) -> dict[str, Points] | None:

@@ -1,12 +1,15 @@
 """What the appraisal service records: assignments, appraised points, council adjustments, finalising."""
 
-from typing import Annotated, ClassVar
+from datetime import date
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events import Code, Event, Id, Instant, Points, Text
 
 Actor = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Resolution = Annotated[str, Field(min_length=1, max_length=64)]
+Choice = Literal["for", "against", "abstained"]
 
 
 class Tally(BaseModel):
@@ -48,11 +51,22 @@ class MonitorAssigned(Event):
 
 
 class CouncilSeated(Event):
-    """Who sits on the Appraisal Council and who chairs it."""
+    """Who sits on the Appraisal Council, who chairs it, and who does so in the chair's place."""
 
     type: ClassVar[str] = "appraisal.council-seated.v1"
     chair: Actor
     members: Annotated[tuple[Actor, ...], Field(min_length=1, max_length=99)]
+    deputy: Actor | None = None
+
+
+class SeatsNamed(Event):
+    """Name and position of those who sit on the council; `of` is the position of its seating."""
+
+    type: ClassVar[str] = "appraisal.seats-named.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    of: int
+    names: Annotated[dict[Actor, Text], Field(max_length=99)]
 
 
 class AgencyOpened(Event):
@@ -68,6 +82,7 @@ class ItemAppraised(Event):
     """The appraised value of an item: `data` where a rule computes, `points` always, or not applicable.
 
     `judged` is the position in the submission log of the declaration or claim judged; absent where there was none.
+    `appraiser` is who decided; absent in entries of the first versions.
     """
 
     type: ClassVar[str] = "appraisal.item-appraised.v1"
@@ -79,6 +94,7 @@ class ItemAppraised(Event):
     judged: int | None = None
     recognised: bool
     reason_code: Id
+    appraiser: Actor | None = None
 
 
 class AppraisalReasoned(Event):
@@ -116,7 +132,10 @@ class ExplanationAsked(Event):
 
 
 class CouncilAdjusted(Event):
-    """The council fixed an item's value by a resolution that more than half of all members carried."""
+    """The council fixed an item's value by a resolution that more than half of all members carried.
+
+    `proposal` is the position of what was voted on; absent where the tally of a meeting on paper was entered.
+    """
 
     type: ClassVar[str] = "appraisal.council-adjusted.v1"
     agency: Id
@@ -124,9 +143,10 @@ class CouncilAdjusted(Event):
     data: str | None = None
     points: Points | None = None
     not_applicable: bool = False
-    resolution: Annotated[str, Field(min_length=1, max_length=64)]
+    resolution: Resolution
     tally: Tally
     reason_code: Id
+    proposal: int | None = None
 
 
 class AdjustmentReasoned(Event):
@@ -155,6 +175,135 @@ class AppraisalFinalised(Event):
     agencies: Annotated[tuple[Id, ...], Field(max_length=5000)]
 
 
+class SessionOpened(Event):
+    """A session of the council: the day it is held, or that its members vote in writing."""
+
+    type: ClassVar[str] = "appraisal.session-opened.v1"
+    session: Id
+    held_on: date
+    in_writing: bool
+
+
+class SessionWorded(Event):
+    """Where a session is held and what it is about; `of` is its position."""
+
+    type: ClassVar[str] = "appraisal.session-worded.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    session: Id
+    of: int
+    place: Text
+
+
+class SessionClosed(Event):
+    """A session ended with this resolution; `present` are the members who were there."""
+
+    type: ClassVar[str] = "appraisal.session-closed.v1"
+    session: Id
+    resolution: Resolution
+    present: Annotated[tuple[Actor, ...], Field(max_length=99)]
+
+
+class AdjustmentProposed(Event):
+    """A session is to vote on another value of an item: `data`, or not applicable; `proposal` is its own position."""
+
+    type: ClassVar[str] = "appraisal.adjustment-proposed.v1"
+    public: ClassVar[bool] = False
+    agency: Id
+    item: Code
+    proposal: int
+    session: Id
+    data: str | None = None
+    not_applicable: bool = False
+    reason_code: Id
+
+
+class ProposalWorded(Event):
+    """The words of a proposal's reason; `of` is its position."""
+
+    type: ClassVar[str] = "appraisal.proposal-worded.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    agency: Id
+    item: Code
+    of: int
+    reason: Text
+
+
+class VoteCast(Event):
+    """A member's vote on a proposal, present or in writing; the newest before the decision counts."""
+
+    type: ClassVar[str] = "appraisal.vote-cast.v1"
+    public: ClassVar[bool] = False
+    agency: Id
+    proposal: int
+    member: Actor
+    choice: Choice
+    in_writing: bool
+
+
+class ProposalRejected(Event):
+    """A proposal was decided and not carried: the item keeps its value."""
+
+    type: ClassVar[str] = "appraisal.proposal-rejected.v1"
+    agency: Id
+    item: Code
+    proposal: int
+    resolution: Resolution
+    tally: Tally
+
+
+class CouncilDecided(Event):
+    """The council accepts the result of the appraisal and of the survey, by a resolution of a session."""
+
+    type: ClassVar[str] = "appraisal.council-decided.v1"
+    session: Id
+    resolution: Resolution
+    dated: date
+    tally: Tally
+
+
+class ConflictDeclared(Event):
+    """A person has a conflict of interest with an agency and decides nothing about it from then on."""
+
+    type: ClassVar[str] = "appraisal.conflict-declared.v1"
+    public: ClassVar[bool] = False
+    agency: Id
+    person: Actor
+
+
+class ConflictWorded(Event):
+    """The words of a conflict of interest; `of` is its position."""
+
+    type: ClassVar[str] = "appraisal.conflict-worded.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    agency: Id
+    of: int
+    reason: Text
+
+
+class RemarkMade(Event):
+    """A following body remarks on an item, or on a field as a whole (`about`), of an agency; it scores nothing."""
+
+    type: ClassVar[str] = "appraisal.remark-made.v1"
+    public: ClassVar[bool] = False
+    agency: Id
+    about: Code
+
+
+class RemarkWorded(Event):
+    """The words of a remark; `of` is its position."""
+
+    type: ClassVar[str] = "appraisal.remark-worded.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    agency: Id
+    about: Code
+    of: int
+    remark: Text
+
+
 EVENTS: tuple[type[Event], ...] = (
     AppraisalStarted,
     AppraiserAssigned,
@@ -169,4 +318,17 @@ EVENTS: tuple[type[Event], ...] = (
     AdjustmentReasoned,
     AgencyAppraised,
     AppraisalFinalised,
+    SeatsNamed,
+    SessionOpened,
+    SessionWorded,
+    SessionClosed,
+    AdjustmentProposed,
+    ProposalWorded,
+    VoteCast,
+    ProposalRejected,
+    CouncilDecided,
+    ConflictDeclared,
+    ConflictWorded,
+    RemarkMade,
+    RemarkWorded,
 )

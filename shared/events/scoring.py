@@ -21,7 +21,8 @@ class Head(BaseModel):
 
 
 class Row(BaseModel):
-    """A line of the published table. `rank` is absent where the group or agency is not ranked.
+    """A line of the published table. `rank` is absent where the group or agency is not ranked; `withdrawn` is true of
+    an agency that left the period.
 
     `total` and `parts` have the digits that the rubric rounds to (`58.50`), as on the card.
     """
@@ -37,6 +38,7 @@ class Row(BaseModel):
     parts: dict[str, Points]
     total: Points
     band: str | None = None
+    withdrawn: bool | None = None
 
 
 Heads = dict[str, Head]

@@ -10,6 +10,8 @@ from shared.rubric import Council, RubricHead
 from shared.rubric import Field as RubricField
 
 Publication = Literal["everything", "points-only", "totals-only", "nothing"]
+Decision = Annotated[str, Field(min_length=1, max_length=64)]
+"""The number of a decision, such as `5691/QĐ-UBND`."""
 
 
 class Part(BaseModel):
@@ -98,20 +100,71 @@ class AgenciesAdded(Event):
     agencies: Annotated[tuple[Agency, ...], Field(min_length=1, max_length=200)]
 
 
+class AgencyJoined(Event):
+    """An agency joined a period that had started, by a decision; `predecessor` is the agency that it follows upon."""
+
+    type: ClassVar[str] = "submission.agency-joined.v1"
+    agency: Id
+    group: Id
+    name_vi: Text
+    name_en: Text
+    publication: Publication | None = None
+    predecessor: Id | None = None
+    decision: Decision
+    dated: date
+
+
+class AgencyRenamed(Event):
+    """An agency bears another name from here on, by a decision; what was published before keeps the old one."""
+
+    type: ClassVar[str] = "submission.agency-renamed.v1"
+    agency: Id
+    name_vi: Text
+    name_en: Text
+    decision: Decision
+    dated: date
+
+
+class AgencyWithdrawn(Event):
+    """An agency takes no further part in the period, by a decision: its card is kept and not ranked.
+
+    `successor` is the agency that it was merged into or that follows upon it.
+    """
+
+    type: ClassVar[str] = "submission.agency-withdrawn.v1"
+    agency: Id
+    successor: Id | None = None
+    decision: Decision
+    dated: date
+
+
 class PeriodStarted(Event):
     """Rubrics and agencies are complete; agencies may declare."""
 
     type: ClassVar[str] = "submission.period-started.v1"
 
 
+class Source(Part):
+    """The entry of another period's log that a declaration was taken over from."""
+
+    log: Annotated[str, Field(pattern=r"^submission/[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+    position: Annotated[int, Field(ge=0)]
+
+
 class PointsDeclared(Event):
-    """An agency declared an item's data; `points` follow from the item's rule (typed only on by-hand items)."""
+    """An agency declared an item's data; `points` follow from the item's rule (typed only on by-hand items).
+
+    `estimated`: the figure's span ends later; the agency replaces or confirms it by a declaration without the mark.
+    `taken_from`: the declaration of an earlier period that the agency took over.
+    """
 
     type: ClassVar[str] = "submission.points-declared.v1"
     agency: Id
     item: Code
     data: str
     points: Points
+    estimated: Literal[True] | None = None
+    taken_from: Source | None = None
 
 
 class NotApplicableClaimed(Event):
@@ -154,6 +207,15 @@ class EvidenceNamed(Event):
     agency: Id
     of: int
     name: Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class EvidenceWithdrawn(Event):
+    """An agency withdrew a document from these items before it submitted; the file and its record are kept."""
+
+    type: ClassVar[str] = "submission.evidence-withdrawn.v1"
+    agency: Id
+    sha256: Sha256
+    items: Annotated[tuple[Code, ...], Field(min_length=1, max_length=200)]
 
 
 class ExplanationGiven(Event):
@@ -213,21 +275,58 @@ class SelfAssessmentClosed(Event):
     not_submitted: tuple[Id, ...]
 
 
+class SelfAssessmentReopened(Event):
+    """An officer reopened one agency's self-assessment until a new last time (exclusive); what was submitted no longer
+    counts as submitted. `reason_code` is one of its rubric."""
+
+    type: ClassVar[str] = "submission.self-assessment-reopened.v1"
+    agency: Id
+    until: Instant
+    reason_code: Code
+
+
+class ReopeningReasoned(Event):
+    """The words of a reopening; `of` is the reopening's position."""
+
+    type: ClassVar[str] = "submission.reopening-reasoned.v1"
+    public: ClassVar[bool] = False
+    erasable: ClassVar[bool] = True
+    agency: Id
+    of: int
+    reason: Text
+
+
+class ReopeningClosed(Event):
+    """The new last time of a reopened self-assessment passed without a submission. `submitted`: whether one stands all
+    the same, because nothing was changed since the submission before the reopening."""
+
+    type: ClassVar[str] = "submission.reopening-closed.v1"
+    agency: Id
+    submitted: bool
+
+
 EVENTS: tuple[type[Event], ...] = (
     PeriodOpened,
     RubricFieldSet,
     RubricSet,
     AgenciesAdded,
+    AgencyJoined,
+    AgencyRenamed,
+    AgencyWithdrawn,
     PeriodStarted,
     PointsDeclared,
     NotApplicableClaimed,
     NotApplicableReasoned,
     EvidenceUploaded,
     EvidenceNamed,
+    EvidenceWithdrawn,
     ExplanationGiven,
     ExplanationWorded,
     ExplanationClosed,
     SelfAssessmentApproved,
     SelfAssessmentSubmitted,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
+    ReopeningReasoned,
+    ReopeningClosed,
 )

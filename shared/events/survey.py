@@ -9,6 +9,7 @@ from shared.events import Code, Event, Id, Instant, Points, Sha256
 from shared.rubric import Form
 
 Counts = dict[str, dict[str, int]]
+Quota = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class SurveyStarted(Event):
@@ -29,7 +30,10 @@ class FormSet(Event):
 
 
 class CampaignOpened(Event):
-    """Manifest of a campaign over all agencies of a group: its span; count, first position and SHA-256 of its forms."""
+    """Manifest of a campaign over all agencies of a group: its span; count, first position and SHA-256 of its forms.
+
+    `quota`, by form: the ballots wanted about each agency.
+    """
 
     type: ClassVar[str] = "survey.campaign-opened.v1"
     campaign: Id
@@ -40,12 +44,27 @@ class CampaignOpened(Event):
     count: int
     first: int
     digest: Sha256
+    quota: Annotated[dict[Id, Quota] | None, Field(max_length=20)] = None
 
 
 class InvitationsIssued(Event):
-    """So many tokens were issued; the tokens themselves are nowhere but with those invited."""
+    """So many tokens were issued; the tokens themselves are nowhere but with those invited.
+
+    `quota`: the ballots wanted about this agency from this form from now on, instead of the campaign's quota.
+    """
 
     type: ClassVar[str] = "survey.invitations-issued.v1"
+    campaign: Id
+    agency: Id
+    form: Id
+    count: Annotated[int, Field(ge=1, le=100_000)]
+    quota: Quota | None = None
+
+
+class RemindersSent(Event):
+    """So many of those invited were reminded; who they are is nowhere."""
+
+    type: ClassVar[str] = "survey.reminders-sent.v1"
     campaign: Id
     agency: Id
     form: Id
@@ -109,10 +128,14 @@ class StudyImported(Event):
 
 
 class SurveyNotHeld(Event):
-    """The period's rubrics have no survey leaf; counts as completion."""
+    """No survey is held in the period: its rubrics have no survey leaf, or an officer says so by a decision of that
+    number and date, and the rubrics say what stands in. Counts as completion; `of` is the position of the start.
+    """
 
     type: ClassVar[str] = "survey.survey-not-held.v1"
     of: int
+    decision: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    dated: date | None = None
 
 
 EVENTS: tuple[type[Event], ...] = (
@@ -120,6 +143,7 @@ EVENTS: tuple[type[Event], ...] = (
     FormSet,
     CampaignOpened,
     InvitationsIssued,
+    RemindersSent,
     ResponsesRecorded,
     TooFewRecorded,
     FormCompleted,

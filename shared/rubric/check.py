@@ -6,8 +6,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
-from shared.rubric.check_rules import Fault, branch_faults, rule_faults
+from shared.rubric.check_rules import Fault, branch_faults, rule_faults, rule_labels
 from shared.rubric.model import Band, Criterion, Leaf, LeastShare, PartName, Rubric, split
+from shared.rubric.rules import Survey
 from shared.rubric.values import RubricError, exact_text
 
 MAX_ENTRY: Final = 250 * 1024
@@ -91,6 +92,8 @@ def _forms(rubric: Rubric) -> Iterator[Fault]:
     groups = [group.id for group in rubric.respondents]
     yield from _repeated(groups, "the respondent group", "respondents")
     yield from _repeated((form.id for form in rubric.forms), "the form", "forms")
+    surveys = [leaf.rule for leaf in rubric.leaves.values() if isinstance(leaf.rule, Survey)]
+    read = {(question.form, question.question) for rule in surveys for question in rule.questions}
     for form in rubric.forms:
         place = f"forms.{form.id}"
         if form.group not in groups:
@@ -101,6 +104,8 @@ def _forms(rubric: Rubric) -> Iterator[Fault]:
             yield from _repeated(options, "the option", f"{place}.{question.id}")
             if "blank" in options:
                 yield Fault(True, f"{place}.{question.id}", "blank is the word for unanswered and cannot be an option")
+            if (form.id, question.id) not in read:
+                yield Fault(False, f"{place}.{question.id}", "no item of the rubric reads this question")
 
 
 def _parts(rubric: Rubric) -> Iterator[Fault]:
@@ -176,12 +181,27 @@ def _lower(band: Band) -> tuple[Fraction, bool] | None:
 
 
 def _texts(rubric: Rubric) -> Iterator[Fault]:
+    """Texts that name an item which the rubric does not have."""
     known = set(_nodes(rubric))
-    for leaf in rubric.leaves.values():
-        for text in (leaf.label.vi, leaf.label.en, leaf.guidance, leaf.evidence):
-            for code in _NAMED.findall(text):
-                if code not in known:
-                    yield Fault(False, leaf.code, f"its text names {code}, which the rubric does not have")
+    for place, texts in _said(rubric):
+        for code in dict.fromkeys(code for text in texts for code in _NAMED.findall(text)):
+            if code not in known:
+                yield Fault(False, place, f"its text names {code}, which the rubric does not have")
+
+
+def _said(rubric: Rubric) -> Iterator[tuple[str, list[str]]]:
+    """Each place with the texts that an officer reads there."""
+    for field in rubric.fields:
+        yield field.code, [field.label.vi, field.label.en]
+        for node in field.criteria:
+            if isinstance(node, Criterion):
+                yield node.code, [node.label.vi, node.label.en]
+        for leaf in field.leaves:
+            labels = [text for label in rule_labels(leaf.rule) for text in (label.vi, label.en)]
+            yield leaf.code, [leaf.label.vi, leaf.label.en, leaf.guidance, leaf.evidence, *labels]
+    for kind, heads in (("bands", rubric.bands), ("gates", rubric.gates)):
+        for head in heads:
+            yield f"{kind}.{head.id}", [head.label.vi, head.label.en]
 
 
 def _sizes(rubric: Rubric) -> Iterator[Fault]:

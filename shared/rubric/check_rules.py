@@ -25,7 +25,7 @@ from shared.rubric.rules import (
     SurveyQuestion,
     YesNo,
 )
-from shared.rubric.values import exact_text
+from shared.rubric.values import Label, exact_text
 
 
 class Fault(NamedTuple):
@@ -67,6 +67,10 @@ def _plain(leaf: Leaf, rule: PlainRule) -> Iterator[Fault]:
         yield from _steps(leaf, rule)
     if isinstance(rule, LateDays) and rule.beyond is not None and rule.last_day is None:
         yield Fault(False, leaf.code, "beyond holds after last_day, which is not stated")
+    if isinstance(rule, Proportional) and rule.of is not None and rule.rounding is not None:
+        rounded = Fraction(rule.rounding.of(Fraction(rule.of)))
+        if rounded > Fraction(rule.of) and (leaf.max is None or leaf.max > rule.of):
+            yield Fault(False, leaf.code, f"its rounding takes points to {exact_text(rounded)}, above {rule.of}")
     if leaf.step is not None:
         for points in _stated(rule):
             if points % Fraction(leaf.step):
@@ -199,6 +203,18 @@ def branch_faults(rubric: Rubric, leaf: Leaf) -> Iterator[Fault]:
             yield Fault(True, leaf.code, f"no case holds while item {rule.on} is {each}")
 
 
+def rule_labels(rule: Rule) -> Iterator[Label]:
+    """The labels of the rule's levels and steps, of all its branches."""
+    match rule:
+        case Levels() | Shares():
+            yield from (level.label for level in rule.levels)
+        case Steps():
+            yield from (step.label for step in rule.steps if step.label is not None)
+        case Branch():
+            for plain in [case.rule for case in rule.cases] + ([] if rule.otherwise is None else [rule.otherwise]):
+                yield from rule_labels(plain)
+
+
 def _circular(rubric: Rubric, code: str) -> bool:
     seen: set[str] = set()
     at = code
@@ -218,6 +234,8 @@ def _answers(rubric: Rubric, leaf: Leaf) -> set[str] | None:
         rules = [case.rule for case in leaf.rule.cases] + ([] if leaf.rule.otherwise is None else [leaf.rule.otherwise])
     answers: set[str] = set()
     for rule in rules:
+        if isinstance(rule, Levels) and any(level.up_to for level in rule.levels):
+            return None
         if isinstance(rule, Levels | Shares):
             answers.update(level.id for level in rule.levels)
         elif isinstance(rule, YesNo):

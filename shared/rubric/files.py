@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.rubric.model import Rubric
 from shared.rubric.period import PeriodFile
-from shared.rubric.values import RubricError
+from shared.rubric.values import BY_PEOPLE, RubricError
 
 MAX_FILE: Final = 2 * 1024 * 1024
 """Longest file, in characters."""
@@ -65,16 +65,30 @@ def period_schema() -> dict[str, Any]:
 
 
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
-    schema = model.model_json_schema(mode="validation")
+    schema = _with_commas(model.model_json_schema(mode="validation"))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _with_commas(schema: Any) -> Any:
+    """The schema of a file: what an entry writes with a decimal point, people may write with a comma."""
+    match schema:
+        case {"pattern": str(pattern)}:
+            return {**schema, "pattern": pattern.replace(r"(\.[0-9]", "([.,][0-9]")}
+        case dict():
+            return {key: _with_commas(value) for key, value in schema.items()}
+        case list():
+            return [_with_commas(value) for value in schema]
+        case _:
+            return schema
 
 
 def parse_yaml(text: str) -> Any:
     """The mappings, lists and strings of a YAML text, as its reader takes them; `file-invalid` with the line."""
-    return _parse(text)[1]
+    return parse_nodes(text)[1]
 
 
-def _parse(text: str) -> tuple[yaml.Node | None, Any]:
+def parse_nodes(text: str) -> tuple[yaml.Node | None, Any]:
+    """As `parse_yaml`, with the nodes that know where each value stands in the text."""
     if len(text) > MAX_FILE:
         raise RubricError("file-invalid", f"the file is longer than {MAX_FILE} characters")
     try:
@@ -93,10 +107,44 @@ def _parse(text: str) -> tuple[yaml.Node | None, Any]:
         raise RubricError("file-invalid", f"this is no YAML: {str(error).splitlines()[0]}") from None
 
 
+def places(text: str) -> dict[str, tuple[int, str]]:
+    """Line and path of every place that `check` names: the code of an item, `parts.bonus`, `bands.a`, `forms.f.q1`.
+
+    What is written twice has the place where it is written last.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    node, _ = parse_nodes(text)
+    if node is not None:
+        _walk(node, "", "", found)
+    return found
+
+
+def _walk(node: yaml.Node, path: str, place: str, found: dict[str, tuple[int, str]]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = f"{path}.{key.value}".lstrip(".")
+            name = place if key.value == "questions" else f"{place}.{key.value}".lstrip(".")
+            found.setdefault(name, (key.start_mark.line + 1, below))
+            _walk(value, below, name, found)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, each in enumerate(node.value):
+            below = f"{path}[{number}]"
+            name = _name(each, place, "code" if re.search(r"(^fields|\.criteria|\.items)$", path) else "id")
+            found[name] = (each.start_mark.line + 1, below)
+            _walk(each, below, name, found)
+
+
+def _name(node: yaml.Node, place: str, key: str) -> str:
+    """What `check` calls a member of a list: its code alone, or its id after the list's own name."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    name = next((str(value.value) for own, value in pairs if own.value == key), "")
+    return name if key == "code" else f"{place}.{name}"
+
+
 def _load(text: str, model: type[M], code: str) -> M:
-    node, data = _parse(text)
+    node, data = parse_nodes(text)
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=BY_PEOPLE)
     except ValidationError as error:
         found = error.errors(include_url=False)
     inner = {fault["loc"][:depth] for fault in found for depth in range(len(fault["loc"]))}

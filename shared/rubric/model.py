@@ -52,7 +52,7 @@ class Leaf(Frozen):
     """A scored item. `max` is in points; only a penalty may have none. `step`: what typed points are multiples of.
 
     A penalty's points are written from 0 up; the total subtracts them. `may_not_apply`: whether "không áp dụng" may be
-    claimed or set.
+    claimed or set. `monitor`: who follows it (cơ quan theo dõi), as the instrument names them.
     """
 
     code: Code
@@ -65,6 +65,7 @@ class Leaf(Frozen):
     may_not_apply: bool = True
     guidance: Text = ""
     evidence: Text = ""
+    monitor: Text | None = None
 
     @model_validator(mode="after")
     def _mode_fits_rule(self) -> "Leaf":

@@ -51,10 +51,14 @@ class Deadline(Frozen):
 
 
 class Council(Frozen):
-    """The Appraisal Council: how many members, and the share of all of them that a decision needs."""
+    """The Appraisal Council: how many members, and the share of all of them that a decision needs.
+
+    `decides_result`: the appraisal becomes final only after the council has accepted the result by a decision.
+    """
 
     members: Annotated[Whole, Limits(ge=1, le=99)]
     majority: LowerEnd = LowerEnd(above=Fraction(1, 2))
+    decides_result: bool | None = None
 
     def carries(self, in_favour: int) -> bool:
         """Whether so many votes in favour carry a decision."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from shared.rubric.model import Leaf, Mode, Rubric
-from shared.rubric.rules import Branch, ByHand, Imported, PlainRule, Survey
+from shared.rubric.rules import Branch, ByHand, Imported, Levels, PlainRule, Survey
 from shared.rubric.values import RubricError, canonical_number, exact_text, recorded
 
 NO_ANSWERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -35,10 +35,11 @@ def points(leaf: Leaf, data: str, answers: Mapping[str, str] = NO_ANSWERS) -> De
     try:
         rule = _rule(leaf, answers)
         maximum = None if leaf.max is None else Fraction(leaf.max)
-        value = rule.value(_read(rule, data), maximum)
+        canonical = _read(rule, data)
+        value = rule.value(canonical, maximum)
     except RubricError as error:
         raise error.at(leaf.code) from None
-    if isinstance(rule, ByHand):
+    if isinstance(rule, ByHand) or (isinstance(rule, Levels) and ":" in canonical):
         check_points(leaf, recorded(value))
     return recorded(value if maximum is None else min(value, maximum))
 

@@ -25,6 +25,7 @@ from shared.rubric.values import (
     RubricError,
     Whole,
     canonical_number,
+    exact_text,
     parse_number,
 )
 
@@ -56,11 +57,12 @@ class YesNo(Frozen):
 
 
 class Level(Frozen):
-    """One level with the points it gives."""
+    """One level with the points it gives; with `up_to` they are its most, and who scores says how many of them."""
 
     id: Id
     label: Label
     points: FromZero
+    up_to: Literal[True] | None = None
 
 
 class Share(Frozen):
@@ -78,17 +80,39 @@ def _read_level(text: str, levels: Iterable[Level | Share]) -> str:
     return text.strip()
 
 
+def _read_points(text: str) -> Decimal:
+    if re.match(r"\s*-", text):
+        raise RubricError("points-negative", "points are typed from 0 up; a penalty's part subtracts them")
+    return parse_number(text)
+
+
 class Levels(Frozen):
-    """Named levels, each with its points. The datum is the level's id."""
+    """Named levels, each with its points. The datum is the level's id; of a level `up_to` some points the id and the
+    points that were set (`improved: 2,5`)."""
 
     kind: Literal["levels"] = "levels"
     levels: Annotated[tuple[Level, ...], Field(min_length=1, max_length=50)]
 
     def read(self, text: str) -> str:
-        return _read_level(text, self.levels)
+        name, colon, points = text.partition(":")
+        level = next((level for level in self.levels if level.id == name.strip() and level.up_to), None)
+        if level is None:
+            return _read_level(text, self.levels)
+        if not colon:
+            most = exact_text(Fraction(level.points))
+            raise RubricError(
+                "data-invalid", f"{level.id} gives up to {most}: write the points, like {level.id}: {most}"
+            )
+        value = _read_points(points)
+        if value > level.points:
+            raise RubricError("points-above-maximum", f"{level.id} gives at most {exact_text(Fraction(level.points))}")
+        return f"{level.id}:{canonical_number(value)}"
 
     def value(self, canonical: str, maximum: Fraction | None) -> Fraction:
-        return next(Fraction(level.points) for level in self.levels if level.id == canonical)
+        name, colon, points = canonical.partition(":")
+        if colon:
+            return Fraction(parse_number(points))
+        return next(Fraction(level.points) for level in self.levels if level.id == name)
 
 
 class Shares(Frozen):
@@ -209,9 +233,7 @@ class ByHand(Frozen):
     kind: Literal["by-hand"] = "by-hand"
 
     def read(self, text: str) -> str:
-        if re.match(r"\s*-", text):
-            raise RubricError("points-negative", "points are typed from 0 up; a penalty's part subtracts them")
-        return canonical_number(parse_number(text))
+        return canonical_number(_read_points(text))
 
     def value(self, canonical: str, maximum: Fraction | None) -> Fraction:
         return Fraction(parse_number(canonical))

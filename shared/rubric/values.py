@@ -24,6 +24,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -34,6 +35,9 @@ ID_PATTERN: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 CODE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 RECORDED_DIGITS: Final = 12
 """Most decimals of a recorded figure; a quotient without an end is rounded there (half-even) if no rule did before."""
+
+BY_PEOPLE: Final[dict[str, Any]] = {"written": "by people"}
+"""The validation context of a file: its figures may have a decimal comma (`0,5`)."""
 
 _EXACT: Final = Context(prec=1000, traps=[Inexact])  # threads share it: nobody reads its flags
 _CANONICAL = re.compile(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?")
@@ -192,12 +196,22 @@ def _above_zero(value: Decimal) -> Decimal:
     return value
 
 
-def _fraction(value: Any) -> Fraction:
+def _figure_of(value: Any, info: ValidationInfo) -> Decimal:
+    """A figure; in a file that people write also with a decimal comma. What is recorded has a point."""
+    if info.context is BY_PEOPLE and isinstance(value, str) and "," in value:
+        try:
+            return parse_number(value)
+        except RubricError as error:
+            raise ValueError(error.message) from None
+    return _decimal(value)
+
+
+def _fraction(value: Any, info: ValidationInfo) -> Fraction:
     if isinstance(value, Fraction):
         return value
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,60}/[1-9][0-9]{0,59}", value):
         return Fraction(value)
-    return Fraction(_decimal(value))
+    return Fraction(_figure_of(value, info))
 
 
 def _nfc(value: str) -> str:
@@ -211,7 +225,7 @@ def _strip_zone(value: datetime) -> datetime:
 def _figure(*validators: Callable[[Decimal], Decimal], pattern: str) -> Any:
     schema = WithJsonSchema({"type": "string", "pattern": pattern})
     serializer = PlainSerializer(decimal_text, return_type=str, when_used="json")
-    return (PlainValidator(_decimal), *(AfterValidator(check) for check in validators), serializer, schema)
+    return (PlainValidator(_figure_of), *(AfterValidator(check) for check in validators), serializer, schema)
 
 
 _SIGNED = r"^-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$"

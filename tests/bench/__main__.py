@@ -25,10 +25,14 @@ from tests.bench.figure import Figure
 from tests.bench.place import Place
 from tests.conftest import ROOT
 
-PARTS: Final = ("ledger", "latency", "follow", "audit")
+PARTS: Final = ("ledger", "latency", "follow", "audit", "scale")
+SERVED: Final = ("latency", "scale")
+"""The parts that need the services too."""
 SERVERS: Final = ("postgres", "kafka")
 SECONDS: Final = 240.0
 """That one part may take at most; it is far less on a quiet machine."""
+LONG: Final = {"scale": 3000.0}
+"""Those that take longer: a period of a thousand agencies, which ends its own time."""
 WIDTH: Final = 130  # columns where the output is no terminal
 QUIET: Final = 1.0  # load average below which a machine has little else to do
 
@@ -53,7 +57,7 @@ def measured(
     part: str, console: Console, words: Sequence[str] = (), place: Mapping[str, str] | None = None
 ) -> list[Figure]:
     """The figures of one part; none, and why, if it did not end well."""
-    argv = [sys.executable, "-m", f"tests.bench.{part}", *words]
+    argv, seconds = [sys.executable, "-m", f"tests.bench.{part}", *words], LONG.get(part, SECONDS)
     with console.status(f"measuring: {part}"):
         try:
             done = subprocess.run(
@@ -63,10 +67,10 @@ def measured(
                 env={**os.environ, **(place or {})},
                 stdout=subprocess.PIPE,
                 text=True,
-                timeout=SECONDS,
+                timeout=seconds,
             )
         except subprocess.TimeoutExpired:
-            console.print(f"{part}: not measured within {SECONDS:g} s")
+            console.print(f"{part}: not measured within {seconds:g} s")
             return []
     if done.returncode != 0:
         console.print(f"{part}: not measured, it ended with {done.returncode}")
@@ -79,7 +83,7 @@ def run(home: Path | None, parts: Sequence[str], console: Console) -> list[Figur
     if home is not None:
         return on(Stack.load(home), parts, console)
     folder = ROOT / f".parindex-bench-{secrets.token_hex(4)}"
-    alone, served = [part for part in parts if part != "latency"], [part for part in parts if part == "latency"]
+    alone, served = [part for part in parts if part not in SERVED], [part for part in parts if part in SERVED]
     figures: list[Figure] = []
     try:
         if alone:
@@ -98,7 +102,7 @@ def run(home: Path | None, parts: Sequence[str], console: Console) -> list[Figur
 def on(stack: Stack, parts: Sequence[str], console: Console) -> list[Figure]:
     """The figures of these parts on a stack that is up."""
     place = Place.of(stack).environment()
-    found = {part: measured(part, console, [str(stack.home.path)] * (part == "latency"), place) for part in parts}
+    found = {part: measured(part, console, [str(stack.home.path)] * (part in SERVED), place) for part in parts}
     return [figure for figures in found.values() for figure in figures]
 
 

@@ -17,6 +17,8 @@ APPRAISER: Final[Who] = (Role.APPRAISER, None, "")
 IDLE_APPRAISER: Final[Who] = (Role.APPRAISER, None, "idle")
 CHAIR: Final[Who] = (Role.COUNCIL_CHAIR, None, "chair")
 OTHER_CHAIR: Final[Who] = (Role.COUNCIL_CHAIR, None, "member-1")
+STRANGER: Final[Who] = (Role.COUNCIL, None, "of-another-council")
+MONITOR: Final[Who] = (Role.MONITOR, None, "")
 SURVEYOR: Final[Who] = (Role.SURVEY_OFFICER, None, "")
 APPROVER: Final[Who] = (Role.APPROVER, None, "")
 ANYONE: Final[Who] = (None, None, "")
@@ -48,8 +50,12 @@ class Bad(NamedTuple):
 _ITEM = f"submission PUT …/agencies/{OPEN}/items"
 _APPRAISAL = f"appraisal PUT …/agencies/{FILED}/items"
 _RECOGNITION = f"appraisal POST …/agencies/{FILED}/recognitions"
+_SESSIONS = "…/council/sessions"
+_PROPOSALS = f"…/agencies/{FILED}/proposals"
 _STUDIES = "survey PUT …/studies"
 _NO_SUCH = "/periods/no-such"
+_REOPENING = f"submission POST …/agencies/{OPEN}/reopening"
+_LATER: Final = {"until": "2099-12-05T00:00:00+07:00", **REASON}
 
 MALFORMED: Final = [
     Bad(CLERK, f"{_ITEM}/1.1", b'{"data": "20"', 400, "body-invalid"),
@@ -61,6 +67,10 @@ MALFORMED: Final = [
     Bad(CLERK, f"{_ITEM}/1.1", {"data": "20", "not_applicable": True}, 422, "body-invalid", "data"),
     Bad(CLERK, f"{_ITEM}/1.1", {"data": "9" * 1024 * 1024}, 413, "body-too-large"),
     Bad(HEAD, f"submission POST …/agencies/{OPEN}/approval", {"digest": "abc"}, 422, "body-invalid", "digest"),
+    Bad(CLERK, f"{_ITEM}/1.1", {"not_applicable": True, "estimated": True, "reason": "x"}, 422, "body-invalid", "data"),
+    Bad(OFFICER, _REOPENING, {**_LATER, "until": "mai"}, 422, "body-invalid", "until"),
+    Bad(OFFICER, "submission GET …/reminders?days=-1", None, 400, "parameter-invalid", "days"),
+    Bad(CLERK, f"submission GET …/agencies/{OPEN}/report?format=odt", None, 400, "parameter-invalid", "format"),
     Bad(OFFICER, "submission POST /periods", {"period": "Kỳ 1"}, 422, "body-invalid", "period"),
     Bad(APPRAISER, _RECOGNITION, {"items": ["1.1"], "field": "1", "reason": "x"}, 422, "items-invalid", "items"),
     Bad(APPRAISER, _RECOGNITION, {"items": ["1.1", "1.1"], "reason": "x"}, 422, "items-invalid", "items"),
@@ -69,6 +79,36 @@ MALFORMED: Final = [
     Bad(APPROVER, "scoring POST …/approval", {**APPROVAL, "dated": "20-1-2025"}, 422, "body-invalid", "dated"),
     Bad(OFFICER, "scoring GET …/table?after=-1", None, 400, "parameter-invalid", "after"),
 ]
+COUNCIL: Final = [
+    Bad(OFFICER, f"appraisal POST {_SESSIONS}", {"session": "x", "held_on": "mai", "place": "x"}, 422, "body-invalid",
+        "held_on"),
+    Bad(OFFICER, f"appraisal POST {_SESSIONS}", {"session": "x", "held_on": "2024-12-20"}, 422, "reason-missing",
+        "place"),
+    Bad(OTHER_CHAIR, f"appraisal POST {_SESSIONS}", {"session": "x", "held_on": "2024-12-20", "place": "x"}, 403,
+        "not-the-chair"),
+    Bad(CHAIR, f"appraisal POST {_SESSIONS}/none/closing", {"resolution": "1/NQ"}, 404, "session-unknown", "session"),
+    Bad(CHAIR, f"appraisal POST {_SESSIONS}/none/decision",
+        {"resolution": "1/NQ", "dated": "2024-12-20", "tally": TALLY}, 404, "session-unknown", "session"),
+    Bad(OFFICER, f"appraisal GET {_SESSIONS}/none/minutes", None, 404, "session-unknown", "session"),
+    Bad(OFFICER, f"appraisal GET {_SESSIONS}/none/minutes?format=odt", None, 400, "parameter-invalid", "format"),
+    Bad(STRANGER, f"appraisal GET {_SESSIONS}", None, 403, "not-seated"),
+    Bad(CHAIR, f"appraisal POST {_PROPOSALS}", {"session": "none", "item": "1.1", "data": "1", **REASON}, 404,
+        "session-unknown", "session"),
+    Bad(STRANGER, f"appraisal POST {_PROPOSALS}", {"session": "none", "item": "1.1", "data": "1", **REASON}, 403,
+        "not-seated"),
+    Bad(CHAIR, f"appraisal PUT {_PROPOSALS}/99/vote", {"choice": "for"}, 404, "proposal-unknown", "proposal"),
+    Bad(CHAIR, f"appraisal PUT {_PROPOSALS}/99/vote", {"choice": "maybe"}, 422, "body-invalid", "choice"),
+    Bad(STRANGER, f"appraisal PUT {_PROPOSALS}/99/vote", {"choice": "for"}, 403, "not-seated"),
+    Bad(OFFICER, f"appraisal PUT {_PROPOSALS}/99/vote", {"choice": "for"}, 403, "role-missing"),
+    Bad(OTHER_CHAIR, f"appraisal POST {_PROPOSALS}/99/decision", {"resolution": "1/NQ"}, 403, "not-the-chair"),
+    Bad(MONITOR, f"appraisal POST …/agencies/{FILED}/remarks", {"about": "1.1", "remark": "x"}, 403,
+        "field-not-assigned", "about"),
+    Bad(APPRAISER, f"appraisal POST …/agencies/{FILED}/conflict", {"reason": " "}, 422, "reason-missing", "reason"),
+    Bad(IDLE_APPRAISER, f"appraisal POST …/agencies/{FILED}/conflict", {"reason": "x"}, 403, "field-not-assigned",
+        "agency"),
+    Bad(APPRAISER, f"{_APPRAISAL}/1.1/appraisal", {"data": "1", "replaces": 9, **REASON}, 412, "stale-version",
+        "replaces"),
+]  # fmt: skip
 UNKNOWN: Final = [
     Bad(CLERK, f"{_ITEM}/9.9", {"data": "1"}, 404, "item-unknown", "9.9"),
     Bad(CLERK, f"{_ITEM}/2.1", {"data": "1"}, 422, "item-not-self-assessed", "2.1"),
@@ -78,6 +118,16 @@ UNKNOWN: Final = [
     Bad(APPRAISER, f"{_APPRAISAL}/3.1/appraisal", {"data": "1", **REASON}, 422, "item-surveyed", "3.1"),
     Bad(APPRAISER, _RECOGNITION, {"field": "9", "reason": "x"}, 404, "field-unknown", "field"),
     Bad(CHAIR, f"{_APPRAISAL}/9.9/adjustment", ADJUSTMENT, 404, "item-unknown", "9.9"),
+    Bad(OFFICER, "submission POST …/agencies/nobody/reopening", _LATER, 404, "agency-unknown", "agency"),
+    Bad(CLERK, f"submission GET …/agencies/{OPEN}/drafts?from=no-such", None, 404, "period-unknown", "period"),
+    Bad(
+        CLERK,
+        f"submission POST …/agencies/{OPEN}/evidence/{'0' * 64}/withdrawal",
+        {},
+        404,
+        "evidence-unknown",
+        "sha256",
+    ),
     Bad(SURVEYOR, f"{_STUDIES}/{OPEN}", {**STUDY, "points": {"9.9": "1"}}, 404, "item-unknown", "points.9.9"),
     Bad(SURVEYOR, f"{_STUDIES}/nobody", STUDY, 404, "agency-unknown", "agency"),
     Bad(SURVEYOR, "survey POST …/campaigns/none/completion", None, 404, "campaign-unknown", "campaign"),
@@ -112,6 +162,9 @@ WRONG_POINTS: Final = [
 WITHOUT_REASON: Final = [
     Bad(CLERK, f"{_ITEM}/1.1", {"not_applicable": True}, 422, "reason-missing", "reason"),
     Bad(CLERK, f"{_ITEM}/1.1/explanation", {"text": " "}, 422, "reason-missing", "text"),
+    Bad(OFFICER, _REOPENING, {**_LATER, "reason": " "}, 422, "reason-missing", "reason"),
+    Bad(OFFICER, _REOPENING, {**_LATER, "reason_code": "mood"}, 422, "reason-code-unknown", "reason_code"),
+    Bad(OFFICER, _REOPENING, {**_LATER, "until": "2001-01-01T00:00:00Z"}, 422, "until-passed", "until"),
     Bad(APPRAISER, _RECOGNITION, {"field": "1"}, 422, "reason-missing", "reason"),
     Bad(APPRAISER, f"{_APPRAISAL}/1.1/appraisal", {"data": "1", "reason_code": "mood", "reason": "x"}, 422,
         "reason-code-unknown", "reason_code"),
@@ -127,6 +180,10 @@ NOT_ALLOWED: Final = [
     Bad(CLERK, f"submission POST …/agencies/{FILED}/uploads", FILE, 403, "other-agency", "agency"),
     Bad(HEAD, f"submission POST …/agencies/{FILED}/approval", {"digest": "0" * 64}, 403, "other-agency", "agency"),
     Bad(CLERK, f"submission POST …/agencies/{OPEN}/approval", {"digest": "0" * 64}, 403, "role-missing"),
+    Bad(CLERK, _REOPENING, _LATER, 403, "role-missing"),
+    Bad(CLERK, f"submission GET …/agencies/{FILED}/report", None, 403, "other-agency", "agency"),
+    Bad(CLERK, f"submission GET …/agencies/{FILED}/drafts?from=no-such", None, 403, "other-agency", "agency"),
+    Bad(APPRAISER, "submission GET …/reminders", None, 403, "role-missing"),
     Bad(HEAD, f"{_ITEM}/1.1", {"data": "1"}, 403, "role-missing"),
     Bad(OFFICER, f"{_ITEM}/1.1", {"data": "1"}, 403, "role-missing"),
     Bad(IDLE_APPRAISER, f"{_APPRAISAL}/1.1/appraisal", {"data": "1", **REASON}, 403, "field-not-assigned", "item"),
@@ -142,6 +199,9 @@ WRONG_STATE: Final = [
     Bad(FILED_CLERK, f"submission POST …/agencies/{FILED}/submission", {}, 409, "already-submitted"),
     Bad(CLERK, f"submission POST …/agencies/{OPEN}/submission", {}, 409, "self-assessment-incomplete"),
     Bad(HEAD, f"submission POST …/agencies/{OPEN}/approval", {"digest": "0" * 64}, 409, "digest-differs", "digest"),
+    Bad(OFFICER, _REOPENING, _LATER, 409, "step-still-open", "agency"),
+    Bad(CLERK, f"{_ITEM}/1.1", {"data": "20", "taken_from": {"log": "submission/no-such", "position": 1}}, 404,
+        "period-unknown", "period"),
     Bad(OFFICER, "submission POST …/closing", None, 409, "step-still-open"),
     Bad(APPRAISER, f"appraisal POST …/agencies/{OPEN}/recognitions", {"field": "1", "reason": "x"}, 409,
         "appraisal-not-open", "agency"),
@@ -181,6 +241,7 @@ EVIDENCE: Final = [
 
 ALL: Final = {
     "malformed": MALFORMED,
+    "council": COUNCIL,
     "unknown": UNKNOWN,
     "points": WRONG_POINTS,
     "reason": WITHOUT_REASON,

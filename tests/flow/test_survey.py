@@ -1,5 +1,7 @@
 """A survey by real ballots, its hundredths of a point worked out by hand."""
 
+import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Final
@@ -119,3 +121,13 @@ async def test_what_fewer_than_five_answered_is_shown_to_nobody(surveyed: Office
         assert (forms[few]["too_few"], forms[few]["ballots"], forms[few]["counts"]) == (True, None, None)
     assert forms["north", BUSINESSES]["counts"] == {"attitude": {"a": 1, "b": 2, "c": 3}}
     assert forms["north", CITIZENS]["counts"]["attitude"]["blank"] == 1
+
+
+async def test_no_card_tells_how_many_answered(surveyed: Office) -> None:
+    anyone, officer = await surveyed.by(None), await surveyed.by(Role.OFFICER)
+    for agency in WORKED_OUT:
+        published = await anyone.get("scoring", f"/published/{surveyed.period}/agencies/{agency}")
+        live = await officer.get("scoring", surveyed.here(agency, "/card"))
+        history = await officer.get("scoring", surveyed.here(agency, "/history"))
+        for answer in (published, live, history):
+            assert not re.findall(r'"(?:ballots|counts|returned|invitations)"', json.dumps(answer))

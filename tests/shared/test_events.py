@@ -9,7 +9,6 @@ import pytest
 import rfc8785
 from pydantic import ValidationError
 
-from deploy.schemas import breaks, schemas
 from shared.events import (
     MAX_DATA,
     SERVICES,
@@ -121,14 +120,3 @@ def test_vietnamese_text_is_kept_as_it_is() -> None:
     reasoned = NotApplicableReasoned(agency="a-017", item="1.1", of=3, reason="Không phát sinh thủ tục")
     assert "Không phát sinh thủ tục" in encode(reasoned).decode()
     assert decode(reasoned.type, encode(reasoned)) == reasoned
-
-
-def test_the_schema_check_finds_what_stored_entries_would_not_pass() -> None:
-    schema = schemas()["events/submission.points-declared.v1.schema.json"]
-    gone = json.loads(json.dumps(schema))
-    del gone["properties"]["data"]
-    assert breaks(schema, gone) == ["field data is gone"]
-    more = json.loads(json.dumps(schema))
-    more["properties"]["note"] = {"type": "string"}
-    assert breaks(schema, more) == []
-    assert breaks(schema, {**more, "required": [*schema["required"], "note"]}) == ["field note is newly required"]

@@ -11,14 +11,13 @@ from services.appraisal.appraisal import (
     DECIDER,
     Adjust,
     Appraise,
-    Case,
     Close,
     Command,
-    Declared,
     Open,
     Recognise,
     RequestExplanation,
 )
+from services.appraisal.case import Case, Declared
 from shared.decider import Rejected, fold
 from shared.events import Event
 from shared.events.appraisal import (
@@ -100,7 +99,13 @@ def adjust(item: str, data: str | None = "yes", on: Case | None = None, **change
 
 
 def appraised(
-    item: str, data: str | None, points: str | None, judged: int | None, *, not_applicable: bool = False
+    item: str,
+    data: str | None,
+    points: str | None,
+    judged: int | None,
+    *,
+    not_applicable: bool = False,
+    by: str | None = APPRAISER,
 ) -> Event:
     return ItemAppraised(
         agency="agency-01",
@@ -111,6 +116,7 @@ def appraised(
         judged=judged,
         recognised=True,
         reason_code="as-declared",
+        appraiser=by,
     )
 
 
@@ -279,3 +285,97 @@ def test_an_appraiser_of_another_group_has_no_say() -> None:
 def test_an_assignment_taken_away_no_longer_counts() -> None:
     none = AppraiserAssigned(appraiser=APPRAISER, group="central", fields=())
     assert refused(recognise("1.1"), (*GIVEN, none)).code == "field-not-assigned"
+
+
+def test_a_later_submission_opens_the_agency_again_and_an_earlier_one_does_not() -> None:
+    closed = (*GIVEN, AgencyAppraised(agency="agency-01"))
+    again = AgencyOpened(agency="agency-01", submitted=True, of=90)
+    assert when(Open("agency-01", True, 90), closed) == [again]
+    assert when(Open("agency-01", True, 40), closed) == []
+    assert fold(DECIDER, closed).closed
+    assert not fold(DECIDER, (*closed, again)).closed
+
+
+def test_a_reopened_self_assessment_holds_the_closing_up() -> None:
+    error = refused(Close(replace(case(), reopened=True))).errors[0]
+    assert (error["item"], error["code"]) == ("self-assessment", "reopening-open")
+
+
+def estimated_case(position: int = 13, confirmed: bool = False) -> Case:
+    declared = {"1.1": Declared(10, "yes"), "2.1": Declared(position, "2.5", not confirmed)}
+    return case(declared=declared)
+
+
+def faults_of_2_1(on: Case, *given: Event) -> list[tuple[str, str]]:
+    faults = refused(Close(on), (*GIVEN, *given)).errors
+    return [(fault["item"], fault["code"]) for fault in faults if fault["item"] == "2.1"]
+
+
+def test_an_estimated_figure_holds_the_closing_up_until_it_is_confirmed_and_judged_anew() -> None:
+    recognised = appraised("2.1", "2.5", "2.5", 13)
+    assert faults_of_2_1(estimated_case(), recognised) == [("2.1", "figure-estimated")]
+    assert faults_of_2_1(estimated_case(30, confirmed=True), recognised) == [("2.1", "declaration-later")]
+    assert faults_of_2_1(estimated_case(30, confirmed=True), appraised("2.1", "2.5", "2.5", 30)) == []
+
+
+def test_an_estimated_figure_that_appraiser_or_council_corrected_holds_nothing_up() -> None:
+    assert faults_of_2_1(estimated_case(), appraised("2.1", "1", "1", 13)) == []
+    adjusted = when(adjust("2.1", "2.5"))
+    assert faults_of_2_1(estimated_case(), appraised("2.1", "2.5", "2.5", 13), *adjusted) == []
+
+
+OTHER = "b" * 32
+BOTH: tuple[Event, ...] = (
+    *GIVEN,
+    AppraiserAssigned(appraiser=OTHER, group="central", fields=("1",)),
+    appraised("1.1", "yes", "2", 10),
+)
+
+
+def test_two_appraisers_never_overwrite_each_other_unseen() -> None:
+    other = case(OTHER)
+    for command in (correct("1.1", on=other), recognise("1.1", on=other)):
+        rejected = refused(command, BOTH)
+        assert (rejected.code, rejected.field) == ("stale-version", "replaces")
+    assert when(correct("1.1", on=other, replaces=1), BOTH)
+    assert when(recognise("1.1", on=other, replaces={"1.1": 1}), BOTH)
+    assert when(correct("1.1", on=replace(other, matched=True)), BOTH), "If-Match says that the whole was seen"
+
+
+def test_an_appraisal_read_before_another_ones_is_stale() -> None:
+    [first, _] = when(correct("1.1", on=case(OTHER), replaces=1), BOTH)
+    after = (*BOTH, first)
+    assert refused(correct("1.1", replaces=1), after).code == "stale-version"
+    assert refused(correct("1.1"), after).code == "stale-version"
+    assert when(correct("1.1", replaces=2), after)
+    assert refused(correct("1.2", replaces=1), after).code == "stale-version"
+    assert when(correct("1.2", "small", replaces=0), after)
+
+
+def test_an_appraiser_corrects_the_own_decision_without_more() -> None:
+    assert when(correct("1.1"), BOTH)
+
+
+def test_a_decision_stored_before_appraisers_were_named_is_replaced_as_ever() -> None:
+    old = appraised("1.1", "yes", "2", 10, by=None)
+    assert when(correct("1.1"), (*GIVEN, old))
+
+
+def test_a_second_round_asks_again_once_the_first_is_answered_and_the_last_word_is_the_councils() -> None:
+    ask = RequestExplanation(case(answered={"1.1": 1}), "1.1", NOW + timedelta(days=9), "as-declared", "Còn văn bản?")
+    first = ExplanationRequested(
+        agency="agency-01", item="1.1", until=NOW + timedelta(days=5), reason_code="as-declared"
+    )
+    given = (*GIVEN, *ALL_APPRAISED, first)
+    assert refused(replace(ask, case=case()), given).code == "explanation-open"
+    second, _ = when(ask, given)
+    again = (*given, second)
+    assert closing_faults(again, case(answered={"1.1": 1})) == [("1.1", "explanation-open")]
+    settled = case(answered={"1.1": 2})
+    [corrected, _] = when(correct("1.1", "no", on=settled), again)
+    adjusted = when(adjust("1.1", "yes"), (*again, corrected))[0]
+    state = fold(DECIDER, (*again, corrected, adjusted))
+    value = state.value("1.1")
+    assert value is not None
+    assert (value.data, value.points) == ("yes", Decimal(2))
+    assert DECIDER.decide(state, Close(settled)) == [AgencyAppraised(agency="agency-01")]

@@ -11,6 +11,7 @@ from services.scoring.replay import Result, replay
 from services.submission.period import OpenPeriod, Standing
 from services.submission.period import decide as decide_period
 from services.survey import campaign as survey
+from services.survey import study
 from shared.events import SERVICES, Entry, Event, canonical, data_hash, encode, instant, parts_digest, type_tag
 from shared.events.appraisal import (
     AdjustmentReasoned,
@@ -258,8 +259,8 @@ class Year(Chronicle):
             self._ask("campaign/c", survey.RecordResponses("c", agency, "citizen-form", _tally(ballots)))
             self._ask("campaign/c", survey.CloseBox("c", agency, "citizen-form", _tally(5), closes))
             points = {"3.2": Decimal("1.5")}
-            study = survey.ImportStudy(agency, points, "15/BC", date(2024, 12, 1), "SIPAS", period, published=False)
-            self._ask("studies", study)
+            given = study.ImportStudy(agency, points, "15/BC", date(2024, 12, 1), "SIPAS", period, published=False)
+            self._ask("studies", given)
         position = len(self.logs[SURVEY])
         self._ask("campaign/c", survey.CompleteCampaign("c", closes, position, published=False))
 

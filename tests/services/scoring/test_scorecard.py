@@ -9,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scoring.formula import CURRENT, FORMULAS
-from services.scoring.scorecard import SCORED, Folded, States, before, leaves, open_requests
+from services.scoring.scorecard import SCORED, Folded, States, before, leaves, open_requests, self_assessed
 from shared.events import Entry
 from shared.events.appraisal import ExplanationRequested, MonitorAssigned
-from shared.events.submission import ExplanationClosed, ExplanationGiven
+from shared.events.submission import (
+    ExplanationClosed,
+    ExplanationGiven,
+    ReopeningClosed,
+    SelfAssessmentClosed,
+    SelfAssessmentReopened,
+    SelfAssessmentSubmitted,
+)
 from shared.rubric import Card, LeafValue, PartName
 from tests.services.scoring.samples import APPRAISAL, APPRAISER, PILOT, SUBMISSION, Story, whole_story
 
@@ -130,7 +137,7 @@ def test_an_explanation_instead_of_evidence_answers_no_request() -> None:
     story = started()
     story.tell(SUBMISSION, ExplanationGiven(agency="a-01", item="2.1"))
     own = story.states.submission.agencies["a-01"]
-    assert (own.proved, own.answered) == ({"2.1"}, set())
+    assert (own.proved, own.answered) == (frozenset({"2.1"}), set[int]())
 
 
 def test_what_the_head_approved_stands_until_data_or_evidence_change() -> None:
@@ -197,3 +204,23 @@ def test_any_interleaving_of_the_three_logs_in_any_batches_gives_the_same_cards(
     assert states == story.states
     for agency in states.period.agencies:
         assert CARD(states, agency, False) == card(story, agency)
+
+
+def test_a_reopening_has_the_last_word_on_whether_a_self_assessment_stands() -> None:
+    story = started()
+    story.declare("a-01", "2.1", "4")
+    story.tell(SUBMISSION, SelfAssessmentClosed(submitted=(), not_submitted=("a-01", "a-02")))
+    own = "self-assessment/a-01"
+    seen = [self_assessed(story.states, "a-01")]
+    for event in (
+        SelfAssessmentReopened(agency="a-01", until=story.now, reason_code="as-declared"),
+        ReopeningClosed(agency="a-01", submitted=False),
+        SelfAssessmentReopened(agency="a-01", until=story.now, reason_code="as-declared"),
+        SelfAssessmentSubmitted(agency="a-01", digest="0" * 64, items=(), total=Decimal(4)),
+        SelfAssessmentReopened(agency="a-01", until=story.now, reason_code="as-declared"),
+        ReopeningClosed(agency="a-01", submitted=True),
+    ):
+        story.tell(SUBMISSION, event, stream=own)
+        seen.append(self_assessed(story.states, "a-01"))
+    assert seen == [False, True, False, True, True, True, True]
+    assert not self_assessed(story.states, "a-02")

@@ -41,7 +41,8 @@ class Stack(Protocol):
 class ServiceDatabase(Protocol):
     """A database with the schema of a service."""
 
-    url: str
+    @property
+    def url(self) -> str: ...
 
 
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:

@@ -10,6 +10,7 @@ import pytest
 from services.submission import api, desk
 from services.submission.intake import MAX_MESSAGE, TYPES, from_kafka, parse, structured, understand
 from shared.decider import Rejected
+from shared.events.submission import Source
 
 DECLARE = {
     "specversion": "1.0",
@@ -43,6 +44,20 @@ def refusal(event: dict[str, Any]) -> Rejected:
 def test_a_message_in_binary_mode_is_understood() -> None:
     event = from_kafka(binary(), json.dumps(DECLARE["data"]).encode())
     assert (understand(event), event["id"]) == (ASKED, "one")
+
+
+def test_an_estimate_a_taken_over_draft_and_a_withdrawal_are_understood() -> None:
+    source = {"log": "submission/2024-six", "position": 7}
+    more = {**DECLARE["data"], "estimated": True, "taken_from": source}  # type: ignore[dict-item]
+    asked = understand({**DECLARE, "data": more})
+    assert asked == desk.Declare(
+        period="2024-year", item="1.1", data="yes", estimated=True, taken_from=Source.model_validate(source)
+    )
+    withdraw = {"period": "2024-year", "sha256": "ab" * 32}
+    asked = understand({**DECLARE, "type": "parindex.intake.withdraw-evidence.v1", "data": withdraw})
+    assert asked == desk.WithdrawEvidence(period="2024-year", sha256="ab" * 32)
+    bad = refusal({**DECLARE, "data": {**more, "taken_from": {**source, "position": -1}}})
+    assert (bad.code, bad.field) == ("body-invalid", "taken_from.position")
 
 
 def test_a_message_in_structured_mode_is_understood() -> None:

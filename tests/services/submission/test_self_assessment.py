@@ -8,19 +8,17 @@ from typing import Any
 import pytest
 
 from services.submission import period as periods
+from services.submission.assessment import Assessment, Request, digest
 from services.submission.self_assessment import (
     DECIDER,
     Approve,
-    Assessment,
     ClaimNotApplicable,
     CloseExplanation,
     Command,
     Declare,
     Explain,
     RecordEvidence,
-    Request,
     Submit,
-    digest,
 )
 from shared.decider import Rejected, fold
 from shared.events import Event

@@ -8,25 +8,32 @@ from decimal import Decimal
 import pytest
 
 from services.submission import period as periods
-from services.submission.self_assessment import Request
-from services.submission.views import Book, Due, answer, due, fold, fold_requests, words
+from services.submission.assessment import Request
+from services.submission.book import Book, Due, due, fold, fold_monitors, fold_requests, reopened, words
+from services.submission.views import answer
 from shared.decider import Rejected
 from shared.events import Entry, Event, canonical, encode, instant, type_tag
-from shared.events.appraisal import AppraisalStarted, ExplanationRequested
+from shared.events.appraisal import AppraisalStarted, ExplanationRequested, MonitorAssigned
 from shared.events.submission import (
     EvidenceNamed,
     EvidenceUploaded,
+    EvidenceWithdrawn,
     ExplanationClosed,
     ExplanationGiven,
     ExplanationWorded,
     NotApplicableClaimed,
     NotApplicableReasoned,
     PointsDeclared,
+    ReopeningClosed,
+    SelfAssessmentApproved,
     SelfAssessmentClosed,
+    SelfAssessmentReopened,
     SelfAssessmentSubmitted,
 )
-from tests.services.submission.samples import EARLY, LAST, opening
+from shared.rubric import load_rubric
+from tests.services.submission.samples import EARLY, LAST, RUBRIC, opening
 
+ACTOR = "0b" * 16
 OWN = "self-assessment/a-01"
 OPENED = [("period", each) for each in periods.decide(periods.Standing(), periods.OpenPeriod(opening(), 0))]
 UNTIL = LAST + timedelta(days=10)
@@ -43,6 +50,7 @@ def log(name: str, events: Sequence[tuple[str, Event]], erased: bool = False) ->
             "position": str(position),
             "version": str(versions[stream]),
             "time": instant(EARLY),
+            "actor": ACTOR,
         }
         gone = erased and event.erasable
         entries.append(Entry(name, position, canonical(header), None, None if gone else encode(event)))
@@ -142,7 +150,69 @@ def test_a_request_is_due_when_its_time_has_ended_without_an_answer() -> None:
     assert due(read, requests, UNTIL).requests == ((5, "a-01"),)
 
 
+def test_a_reopening_is_due_at_its_own_last_time_and_shown_until_then() -> None:
+    until = LAST + timedelta(days=5)
+    submitted = SelfAssessmentSubmitted(agency="a-01", digest="0" * 64, items=(), total=Decimal(0))
+    reopening = SelfAssessmentReopened(agency="a-01", until=until, reason_code="as-declared")
+    read, _ = book(submitted, reopening)
+    shown = answer(read, "a-01", {}, {}, {})
+    assert (shown.submitted, shown.reopened, reopened(read)) == (None, until, {"a-01": until})
+    assert due(read, {}, until - timedelta(microseconds=1)).reopenings == ()
+    assert due(read, {}, until).reopenings == (("a-01", 2),)
+    for last, stands in ((submitted, EARLY), (ReopeningClosed(agency="a-01", submitted=True), EARLY),
+                         (ReopeningClosed(agency="a-01", submitted=False), None)):  # fmt: skip
+        ended, _ = book(submitted, reopening, last)
+        assert due(ended, {}, until).reopenings == ()
+        assert answer(ended, "a-01", {}, {}, {}).submitted == stands
+        assert reopened(ended) == {}
+
+
+def test_the_heads_signature_line_says_who_approved_what_when_and_whether_it_still_stands() -> None:
+    read, _ = book(STORY[0])
+    named = answer(read, "a-01", {}, {}, {}).digest
+    assert answer(read, "a-01", {}, {}, {}).approval is None
+    signed, _ = book(STORY[0], SelfAssessmentApproved(agency="a-01", digest=named))
+    line = answer(signed, "a-01", {}, {}, {}).approval
+    assert line is not None
+    assert (line.position, line.actor, line.time, line.digest, line.stands) == (7, ACTOR, EARLY, named, True)
+    changed, _ = book(STORY[0], SelfAssessmentApproved(agency="a-01", digest=named), STORY[1])
+    shown = answer(changed, "a-01", {}, {}, {})
+    assert shown.approval is not None
+    assert (shown.approval.stands, shown.approved, shown.approval.digest) == (False, False, named)
+
+
+def test_a_withdrawn_file_stays_in_the_list_with_the_items_that_it_left() -> None:
+    gone = EvidenceWithdrawn(agency="a-01", sha256="ab" * 32, items=("1.1",))
+    read, entries = book(*STORY, gone)
+    shown = answer(read, "a-01", {}, words(entries), {})
+    assert [(line.items, line.withdrawn, line.name) for line in shown.evidence] == [(["1.1"], ["1.1"], "Kế hoạch.pdf")]
+    assert shown.items[0].evidence == []
+    again, _ = book(*STORY, gone, STORY[3])
+    assert [line.withdrawn for line in answer(again, "a-01", {}, {}, {}).evidence] == [["1.1"], []]
+
+
 def test_the_time_of_the_submission_is_shown() -> None:
     read, _ = book(SelfAssessmentSubmitted(agency="a-01", digest="0" * 64, items=(), total=Decimal(0)))
     assert answer(read, "a-01", {}, {}, {}).submitted == EARLY
     assert read.standing.submitted == {"a-01"}
+
+
+def test_each_item_bears_its_guidance_its_rule_and_who_follows_it() -> None:
+    events = [
+        ("period", MonitorAssigned(monitor="0e" * 16, group="central", fields=("1",))),
+        ("period", MonitorAssigned(monitor="0d" * 16, group="central", fields=("1", "2"))),
+        ("period", MonitorAssigned(monitor="0d" * 16, group="central", fields=("1",))),
+        ("period", MonitorAssigned(monitor="0c" * 16, group="communes", fields=("2",))),
+    ]
+    guided = RUBRIC.replace(
+        'label: {vi: Kế hoạch}, max: "2"',
+        'label: {vi: Kế hoạch}, max: "2", guidance: Ban hành trước 31-1, evidence: Quyết định ban hành',
+    )
+    opened = periods.decide(
+        periods.Standing(), periods.OpenPeriod(opening(rubrics=[load_rubric(guided).model_dump(mode="json")]), 0)
+    )
+    read = fold(Book(), log("submission/2024-year", [("period", each) for each in opened]))
+    shown = answer(read, "a-01", {}, {}, {}, fold_monitors({}, log("appraisal/2024-year", events)))
+    first, last = shown.items[0], shown.items[-1]
+    assert (first.guidance, first.proof, first.rule.kind) == ("Ban hành trước 31-1", "Quyết định ban hành", "yes-no")
+    assert (first.monitors, last.monitors) == (["0d" * 16, "0e" * 16], [])

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.survey import api, campaign
 from services.survey.boxes import Boxes
+from services.survey.desk import Desk
 from shared import web
 from shared.access import Role
 from shared.events import Entry
@@ -40,7 +41,7 @@ class Survey:
     """A running survey service, as HTTP and the database show it."""
 
     service: Service
-    desk: api.Desk
+    desk: Desk
     client: httpx.AsyncClient
     folder: Path
     admin: AsyncEngine
@@ -99,7 +100,7 @@ async def survey(database: ServiceDatabase, tmp_path: Path) -> AsyncIterator[Sur
     await _set_up(database.admin_url, make_url(database.url).username or "")
     settings = settings_in(tmp_path, service="survey", database_url=database.url)
     service = Service(settings, follows=("submission", "scoring"))
-    desk = api.Desk(service)
+    desk = Desk(service)
     app = web.create_app(
         "survey",
         settings,

@@ -23,47 +23,10 @@ from shared.events.survey import FormCompleted, ResponsesRecorded, SurveyComplet
 from shared.ledger import Moment
 from shared.rubric import FormTally
 from tests.services.survey.conftest import Survey
-from tests.services.survey.samples import BALLOTED, CLOSES, DURING, FORM, OPENS, OTHER_FORM, PERIOD, SCORING, entries
+from tests.services.survey.samples import BALLOTED, CLOSES, DURING, FORM, OTHER_FORM, PERIOD, SCORING, entries
+from tests.services.survey.steps import BASE, CAMPAIGN, cast, cast_all, invited, opened, tokens
 
-BASE = f"/periods/{PERIOD}"
-CAMPAIGN = {
-    "campaign": "autumn",
-    "group": "central",
-    "opens": OPENS.isoformat(),
-    "closes": CLOSES.isoformat(),
-}
 STUDY = {"points": {"1.2": "7,31"}, "document": "12/BC", "dated": "2024-10-02", "source": "Viện Nghiên cứu"}
-
-
-async def opened(survey: Survey, **changed: str) -> None:
-    answer = await survey.client.post(
-        f"{BASE}/campaigns", json=CAMPAIGN | changed, headers=survey.bearer(Role.SURVEY_OFFICER)
-    )
-    assert answer.status_code == 201, answer.text
-
-
-async def invited(survey: Survey, count: int, form: str = FORM.id, agency: str = "a-01", **headers: str) -> Any:
-    answer = await survey.client.post(
-        f"{BASE}/campaigns/autumn/invitations",
-        json={"agency": agency, "form": form, "count": count},
-        headers=survey.bearer(Role.SURVEY_OFFICER) | headers,
-    )
-    assert answer.status_code in (200, 201), answer.text
-    return answer.json()
-
-
-async def tokens(survey: Survey, count: int, form: str = FORM.id, agency: str = "a-01") -> list[str]:
-    found: list[str] = (await invited(survey, count, form, agency))["tokens"]
-    return found
-
-
-async def cast(survey: Survey, token: str, **answers: str | None) -> httpx.Response:
-    return await survey.client.post("/ballots", json={"token": token, "answers": answers})
-
-
-async def cast_all(survey: Survey, found: list[str], **answers: str | None) -> None:
-    for answer in await asyncio.gather(*(cast(survey, token, **answers) for token in found)):
-        assert answer.status_code == 201, answer.text
 
 
 async def completed(survey: Survey) -> httpx.Response:
@@ -293,12 +256,65 @@ async def test_a_campaign_shows_counts_of_five_or_more_and_never_fewer(survey: S
         "form": FORM.id,
         "invitations": 6,
         "ballots": 6,
+        "returned": 6,
         "too_few": False,
+        "quota": None,
+        "quota_share": None,
+        "reminders": 0,
+        "reminded": 0,
         "counts": {"q1": {"a": 6}, "q2": {"blank": 6}},
     }
-    assert few == {"form": OTHER_FORM.id, "invitations": 4, "ballots": None, "too_few": True, "counts": None}
+    assert few == many | {
+        "form": OTHER_FORM.id,
+        "invitations": 4,
+        "ballots": None,
+        "returned": "fewer-than-five",
+        "too_few": True,
+        "counts": None,
+    }
     assert shown["completed"] is True
     assert set(shown["heads"]) == {f"submission/{PERIOD}", f"survey/{PERIOD}"}
+
+
+async def test_progress_is_issued_returned_share_of_the_quota_and_reminders(survey: Survey) -> None:
+    await opened(survey, quota={FORM.id: 9, OTHER_FORM.id: 8})
+    headers = survey.bearer(Role.SURVEY_OFFICER)
+    await cast_all(survey, (await tokens(survey, 12))[:6], q1="a")
+    await cast_all(survey, await tokens(survey, 4, OTHER_FORM.id), q1="a")
+    for count in (5, 3):
+        body = {"agency": "a-01", "form": FORM.id, "count": count}
+        answer = await survey.client.post(f"{BASE}/campaigns/autumn/reminders", json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+    body = {"agency": "a-01", "form": FORM.id, "count": 13}
+    answer = await survey.client.post(f"{BASE}/campaigns/autumn/reminders", json=body, headers=headers)
+    assert (*code(answer), answer.json()["field"]) == (422, "reminders-invalid", "count")
+    await survey.boxes.empty()
+
+    async def shown() -> list[tuple[Any, ...]]:
+        campaign = (await survey.client.get(f"{BASE}/campaigns/autumn", headers=headers)).json()
+        names = ("invitations", "returned", "quota", "quota_share", "reminders", "reminded")
+        return [tuple(form[name] for name in names) for form in campaign["agencies"][0]["forms"]]
+
+    # six ballots wait, four are current: the log has none yet
+    assert await shown() == [(12, 0, 9, "0", 8, 2), (4, 0, 8, "0", 0, 0)]
+    await survey.play(CLOSES)
+    await survey.boxes.empty()
+    assert await shown() == [(12, 6, 9, "66.67", 8, 2), (4, "fewer-than-five", 8, None, 0, 0)]
+
+
+async def test_an_officer_says_by_a_decision_that_no_survey_is_held(survey: Survey) -> None:
+    body = {"decision": "15/QĐ-SNV", "dated": "2024-07-01"}
+    answer = await survey.client.post(f"{BASE}/not-held", json=body, headers=survey.bearer(Role.OFFICER))
+    assert answer.status_code == 201, answer.text
+    shown = (await survey.client.get(BASE, headers=survey.bearer(Role.OFFICER))).json()
+    assert (shown["held"], shown["complete"]) == (False, True)
+    assert all(line["complete"] and not line["missing"] for line in shown["agencies"])
+    for role in Role:
+        if role is not Role.OFFICER:
+            again = await survey.client.post(f"{BASE}/not-held", json=body, headers=survey.bearer(role))
+            assert code(again) == (403, "role-missing")
+    refusal = await survey.client.post(f"{BASE}/campaigns", json=CAMPAIGN, headers=survey.bearer(Role.SURVEY_OFFICER))
+    assert code(refusal) == (409, "survey-not-held")
 
 
 async def test_the_survey_of_a_period_says_what_is_missing_for_whom(survey: Survey) -> None:
@@ -325,6 +341,7 @@ async def test_only_the_survey_officer_runs_campaigns(survey: Survey, role: Role
         await survey.client.post(f"{BASE}/campaigns", json=CAMPAIGN, headers=headers),
         await survey.client.post(f"{BASE}/campaigns/autumn/invitations", json={}, headers=headers),
         await survey.client.post(f"{BASE}/campaigns/autumn/completion", headers=headers),
+        await survey.client.post(f"{BASE}/campaigns/autumn/reminders", json={}, headers=headers),
         await survey.client.put(f"{BASE}/studies/a-01", json=STUDY, headers=headers),
     ):
         assert code(answer) == (403, "role-missing")

@@ -12,13 +12,14 @@ from services.survey.campaign import (
     CloseBox,
     Command,
     CompleteCampaign,
-    ImportStudy,
     IssueInvitations,
     OpenCampaign,
     RecordResponses,
+    SendReminders,
     StartSurvey,
     check_open,
 )
+from services.survey.study import HoldNoSurvey, ImportStudy
 from shared.decider import Rejected
 from shared.decider import fold as fold_events
 from shared.events import Event, parts_digest
@@ -27,6 +28,7 @@ from shared.events.survey import (
     FormCompleted,
     FormSet,
     InvitationsIssued,
+    RemindersSent,
     ResponsesRecorded,
     StudyImported,
     SurveyCompleted,
@@ -46,6 +48,8 @@ MIXED = replace(OPEN, campaign="mixed", group="mixed")
 STUDY = ImportStudy(
     "a-01", {"1.2": Decimal("7.31")}, "12/BC", date(2024, 10, 2), "Viện Nghiên cứu", WHOLE, published=False
 )
+REMIND = SendReminders("autumn", "a-01", FORM.id, 60, DURING)
+NOT_HELD = HoldNoSurvey("15/QĐ-SNV", date(2024, 7, 1), published=False)
 BALLOTS = FormTally(6, {"q1": {"c": 1, "a": 5}, "q2": {"blank": 6}})
 
 
@@ -148,6 +152,66 @@ def test_nobody_is_invited_to_vote_on_an_agency_whose_ballots_a_study_stands_for
     state = given(OPEN, STUDY)
     assert refused(state, INVITE).code == "study-imported"
     assert when(state, replace(INVITE, agency="a-02"))
+
+
+def test_a_campaign_may_say_how_many_ballots_it_wants_of_each_form_about_each_agency() -> None:
+    state = given(replace(OPEN, quota={OTHER_FORM.id: 30}))
+    opened = state.campaigns["autumn"].opened
+    assert opened.quota == {OTHER_FORM.id: 30}
+    assert [state.quota(agency, OTHER_FORM.id) for agency in ("a-01", "a-02")] == [30, 30]
+    assert state.quota("a-01", FORM.id) is None
+    unknown = refused(given(), replace(OPEN, quota={FORM.id: 5, "no-form": 5}))
+    assert (unknown.code, unknown.field) == ("form-unknown", "quota.no-form")
+
+
+def test_invitations_may_set_the_quota_of_their_agency_anew() -> None:
+    state = given(replace(OPEN, quota={FORM.id: 30}), replace(INVITE, quota=50), INVITE)
+    assert [state.quota(agency, FORM.id) for agency in ("a-01", "a-02")] == [50, 30]
+
+
+def test_reminders_leave_their_number_in_the_log() -> None:
+    state = given(OPEN, INVITE)
+    assert when(state, REMIND) == [RemindersSent(campaign="autumn", agency="a-01", form=FORM.id, count=60)]
+    assert given(OPEN, INVITE, REMIND, replace(REMIND, count=7)).reminded == {"a-01": {FORM.id: (2, 67)}}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"campaign": "winter"}, "campaign-unknown"),
+        ({"agency": "m-01"}, "agency-unknown"),
+        ({"form": "no-form"}, "form-unknown"),
+        ({"time": CLOSES}, "campaign-closed"),
+        ({"count": 0}, "reminders-invalid"),
+        ({"count": 101}, "reminders-invalid"),
+        ({"agency": "a-02", "count": 1}, "reminders-invalid"),
+    ],
+)
+def test_only_those_invited_are_reminded_and_only_until_the_campaign_closes(
+    change: dict[str, object], code: str
+) -> None:
+    assert refused(given(OPEN, INVITE), replace(REMIND, **change)).code == code  # type: ignore[arg-type]
+    assert when(given(OPEN, INVITE), replace(REMIND, count=100))
+
+
+def test_a_period_with_surveyed_items_holds_no_survey_by_a_decision() -> None:
+    (event,) = when(given(), NOT_HELD)
+    assert event == SurveyNotHeld(of=0, decision="15/QĐ-SNV", dated=date(2024, 7, 1))
+    state = given(NOT_HELD)
+    assert state.complete(WHOLE)
+    assert state.open_agencies(WHOLE) == ()
+
+
+def test_where_no_survey_is_held_nothing_of_one_begins() -> None:
+    state = given(NOT_HELD)
+    for command in (OPEN, STUDY, NOT_HELD):
+        assert refused(state, command).code == "survey-not-held"
+
+
+def test_a_survey_that_has_begun_is_held() -> None:
+    assert refused(given(OPEN), NOT_HELD).code == "campaign-exists"
+    assert refused(given(STUDY), NOT_HELD).code == "study-imported"
+    assert refused(Returns(), NOT_HELD).code == "period-unknown"
 
 
 def test_responses_are_recorded_as_counts_of_at_least_five_ballots() -> None:
@@ -294,9 +358,9 @@ def test_a_later_study_replaces_the_one_before() -> None:
     assert state.studies["a-01"] == {"1.2": Decimal("6.5")}
 
 
-@pytest.mark.parametrize("command", [OPEN, INVITE, COMPLETE, STUDY])
+@pytest.mark.parametrize("command", [OPEN, INVITE, COMPLETE, STUDY, NOT_HELD])
 def test_nothing_of_a_published_period_changes(
-    command: OpenCampaign | IssueInvitations | CompleteCampaign | ImportStudy,
+    command: OpenCampaign | IssueInvitations | CompleteCampaign | ImportStudy | HoldNoSurvey,
 ) -> None:
     assert refused(given(OPEN), replace(command, published=True)).code == "period-published"
 

@@ -20,7 +20,7 @@ def level(name: str, points: str) -> dict[str, Any]:
     return {"id": name, "label": {"vi": name}, "points": points}
 
 
-LEVELS = {"kind": "levels", "levels": [level("full", "10"), level("half", "5"), level("none", "0")]}
+LEVELS: dict[str, Any] = {"kind": "levels", "levels": [level("full", "10"), level("half", "5"), level("none", "0")]}
 
 
 def steps(*rows: dict[str, str], **more: Any) -> dict[str, Any]:
@@ -245,6 +245,12 @@ def test_what_cannot_be_computed_is_an_error(scheme: Rubric, place: str, message
 
 
 WARNINGS: list[tuple[str, Rubric, str, str]] = [
+    (
+        "rounding above what it is of",
+        one(tree_leaf("1.1", rule={"kind": "proportional", "of": "2.5", "rounding": {"digits": "0"}})),
+        "1.1",
+        "takes points to 3, above 2.5",
+    ),
     ("unreachable maximum", one(tree_leaf("1.1", "11", rule=LEVELS), maximum="11"), "1.1", "gives at most 10"),
     ("level above the maximum", one(tree_leaf("1.1", "9", rule=LEVELS), maximum="9"), "1.1", "up to 10"),
     (
@@ -295,6 +301,34 @@ WARNINGS: list[tuple[str, Rubric, str, str]] = [
         "names 4.1.2",
     ),
     (
+        "level names a missing item",
+        one(
+            tree_leaf(
+                "1.1",
+                rule={**LEVELS, "levels": [*LEVELS["levels"], {**level("x", "1"), "label": {"vi": "Như mục I.2.1"}}]},
+            )
+        ),
+        "1.1",
+        "names I.2.1",
+    ),
+    (
+        "field names a missing item",
+        Rubric.model_validate(
+            {
+                **raw_rubric({"1": [tree_leaf("1.1")]}, parts={"appraisal": part("10")}, total={"scale": "10"}),
+                "fields": [{"code": "1", "label": {"vi": "Trừ tiêu chí 2.2"}, "criteria": [tree_leaf("1.1")]}],
+            }
+        ),
+        "1",
+        "names 2.2",
+    ),
+    (
+        "band names a missing item",
+        one(tree_leaf("1.1"), bands=[{"id": "a", "label": {"vi": "Đạt mục 3.3"}}]),
+        "bands.a",
+        "names 3.3",
+    ),
+    (
         "late beyond nothing",
         one(
             tree_leaf("1.1"),
@@ -342,7 +376,7 @@ def surveyed(
 
 
 def test_a_sound_survey_item_has_no_finding() -> None:
-    assert check(surveyed()) == []
+    assert check(surveyed(questions=both("50"))) == []
 
 
 def both(weight: str) -> list[dict[str, Any]]:
@@ -396,6 +430,7 @@ SURVEYS: list[tuple[str, Rubric, str, str]] = [
         "error",
         "blank",
     ),
+    ("question of no item", surveyed(), "warning", "no item of the rubric reads this question"),
     ("option without a share", surveyed(outside=[]), "warning", "option dont-know has no share"),
     (
         "no full share",

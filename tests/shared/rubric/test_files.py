@@ -38,7 +38,7 @@ from shared.rubric import (
 )
 from shared.rubric.files import parse_yaml
 from shared.rubric.rules import Levels, Shares, Survey
-from tests.shared.rubric.build import raw_rubric, tree_leaf
+from tests.shared.rubric.build import part, raw_rubric, tree_leaf
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 RUBRICS = sorted((DEPLOY / "rubrics").glob("*.yaml"))
@@ -60,6 +60,19 @@ def test_figures_are_read_as_they_are_written() -> None:
     )
     assert unquoted != text
     assert str(load_rubric(unquoted).leaf("1.1").max) == "0.50"
+
+
+def test_a_file_may_have_decimal_commas_and_an_entry_may_not() -> None:
+    rule = {"kind": "steps", "steps": [{"at_least": "97,5", "points": "0,5"}, {"below": "97.5", "points": "0"}]}
+    raw = raw_rubric({"1": [tree_leaf("1.1", "0,5", rule=rule)]}, parts={"appraisal": part("1.234,5")})
+    read = load_rubric(as_yaml(raw))
+    assert (str(read.leaf("1.1").max), str(read.parts.base()[PartName.APPRAISAL].max)) == ("0.5", "1234.5")
+    assert str(points(read.leaf("1.1"), "97,5")) == "0.5"
+    jsonschema.validate({**raw, "parts": {"appraisal": part("50,5")}}, rubric_schema())
+    with pytest.raises(ValidationError):
+        Rubric.model_validate(raw)
+    with pytest.raises(RubricError, match="is not a number"):
+        load_rubric(as_yaml(raw_rubric({"1": [tree_leaf("1.1", "0,5,5")]})))
 
 
 def test_a_number_that_is_tagged_as_binary_is_refused() -> None:

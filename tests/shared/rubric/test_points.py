@@ -65,6 +65,14 @@ DISBURSED = {
     "full": {"at_least": "85"},
     "rounding": {"digits": "2", "mode": "half-up"},
 }
+UP_TO = {
+    "kind": "levels",
+    "levels": [
+        level("pioneering", points="6"),
+        {**level("improved", points="3"), "up_to": True},
+        level("no", points="0"),
+    ],
+}
 LATE = {"kind": "late-days", "first_days": "2", "first_points": "1", "per_day": "1", "last_day": "20"}
 CASES: list[tuple[str, dict[str, Any], str | None, str, str, str]] = [
     # name, rule, maximum, datum as written, canonical datum, points
@@ -78,6 +86,10 @@ CASES: list[tuple[str, dict[str, Any], str | None, str, str, str]] = [
     ("middle level", TIMELY, "1", " late ", "late", "0.5"),
     ("last level", TIMELY, "1", "none", "none", "0"),
     ("a level above the maximum is cut", TIMELY, "0.8", "timely", "timely", "0.8"),
+    ("a level of set points beside one up to some", UP_TO, "6", "pioneering", "pioneering", "6"),
+    ("all of up to 3", UP_TO, "6", "improved: 3", "improved:3", "3"),
+    ("some of up to 3", UP_TO, "6", "improved: 2,50", "improved:2.5", "2.5"),
+    ("none of up to 3", UP_TO, "6", "improved:0", "improved:0", "0"),
     ("share 100 %", GRADES, "2.5", "excellent", "excellent", "2.5"),
     ("share 75 %", GRADES, "2.5", "good", "good", "1.875"),
     ("share 75 % rounded", {**GRADES, "rounding": {"digits": "2"}}, "2.5", "good", "good", "1.88"),
@@ -169,6 +181,13 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (TIMELY, "early", "level-unknown"),
     (TIMELY, "Timely", "level-unknown"),
     (GRADES, "bad", "level-unknown"),
+    (UP_TO, "improved", "data-invalid"),
+    (UP_TO, "improved:", "data-invalid"),
+    (UP_TO, "improved: 3,01", "points-above-maximum"),
+    (UP_TO, "improved: 2,25", "points-above-maximum"),  # of the item's own 2
+    (UP_TO, "improved: 1,1", "points-off-step"),
+    (UP_TO, "improved: -1", "points-negative"),
+    (UP_TO, "pioneering: 6", "level-unknown"),
     (OVER_90, "100,01", "data-invalid"),
     (OVER_90, "51/50", "data-invalid"),
     (OVER_90, "1/0", "data-invalid"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from shared.decider import Rejected
-from shared.rubric import Exact, Points, Rounding, RubricError, canonical_number, parse_number
+from shared.rubric import Exact, Points, Rounding, RubricError, canonical_number, parse_number, vietnamese
 from shared.rubric.values import RoundingMode, exact_text, recorded, round_to
 
 
@@ -44,6 +44,28 @@ def test_what_is_no_number_or_can_be_read_in_two_ways_is_refused(text: str) -> N
         parse_number(text)
     assert refused.value.code == "data-invalid"
     assert isinstance(refused.value, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("value", "grouped", "plain"),
+    [
+        ("36525.5", "36.525,5", "36525,5"),
+        ("90.05", "90,05", "90,05"),
+        ("58.50", "58,50", "58,50"),
+        ("-0.50", "-0,50", "-0,50"),
+        ("0", "0", "0"),
+        ("1234567", "1.234.567", "1234567"),
+        ("1E+3", "1.000", "1000"),
+    ],
+)
+def test_a_number_is_shown_as_people_here_write_it(value: str, grouped: str, plain: str) -> None:
+    assert vietnamese(Decimal(value)) == grouped
+    assert vietnamese(Decimal(value), grouped=False) == plain
+
+
+@given(st.decimals(min_value=0, max_value=10**9, places=6))
+def test_a_number_without_group_marks_is_read_again(value: Decimal) -> None:
+    assert parse_number(vietnamese(value, grouped=False)) == value
 
 
 def test_a_refused_number_says_how_to_write_it() -> None:
