@@ -97,7 +97,7 @@ def progress_table(answer: dict[str, Any]) -> Table:
         counts = row["counts"]
         table.add_row(
             row["name_vi"],
-            names.get(row["step"], "Đã công bố / Published"),
+            names.get(row["step"], "Rút khỏi kỳ / Withdrawn" if row["withdrawn"] else "Đã công bố / Published"),
             f"{counts['declared']}/{counts['to_declare']}",
             f"{counts['proved']}/{counts['to_declare']}",
             f"{counts['appraised']}/{counts['to_appraise']}",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
@@ -36,8 +37,8 @@ class Assessed:
     `lapsed`: those of them that closed without an answer. `evidence`: the files of each item, by SHA-256; `explained`:
     the items with an explanation. `approved`: the head has approved what stands.
 
-    `reopened`: open again by an officer, neither submitted nor closed yet. `late`: whether its self-assessment stands
-    after a reopening, whatever the period's closing said; None where none was reopened.
+    `reopened`: open again by an officer until `until`, neither submitted nor closed yet. `late`: whether its
+    self-assessment stands after a reopening, whatever the period's closing said; None where none was reopened.
     """
 
     items: dict[str, Declared] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Assessed:
     explained: set[str] = field(default_factory=set)
     approved: bool = False
     reopened: bool = False
+    until: datetime | None = None
     late: bool | None = None
 
     def copy(self) -> "Assessed":
@@ -104,7 +106,7 @@ class Assessed:
                 self.submitted, self.reopened = position, False
                 self.late = None if self.late is None else True
             case SelfAssessmentReopened():
-                self.submitted, self.late, self.reopened = None, True, True
+                self.submitted, self.late, self.reopened, self.until = None, True, True, event.until
             case ReopeningClosed():
                 self.submitted, self.late = position if event.submitted else None, event.submitted
                 self.reopened = False

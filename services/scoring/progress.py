@@ -72,7 +72,7 @@ class Counts(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where one agency stands. `step` is None once the index is published; `fields` by code."""
+    """Where one agency stands. `step` is None once the index is published, or it is withdrawn; `fields` by code."""
 
     agency: str
     step: str | None
@@ -82,9 +82,15 @@ class Progress(NamedTuple):
 
 
 def agency_progress(state: Index, on: Situation, agency: str) -> Progress:
-    """One agency's progress. The survey runs beside review and appraisal, so there may be more turns than one; an
-    agency that has nothing of its own to do waits for what the period as a whole needs next."""
-    rubric, done = on.states.period.rubric_of(agency), _done(state, on, agency)
+    """One agency's progress; of a withdrawn one nothing is waited for.
+
+    The survey runs beside review and appraisal, so there may be more turns than one; an agency that has nothing of its
+    own to do waits for what the period as a whole needs next.
+    """
+    rubric = on.states.period.rubric_of(agency)
+    if agency in on.states.period.withdrawn:
+        return Progress(agency, None, {field.code: _counts(on, agency, field) for field in rubric.fields}, (), ())
+    done = _done(state, on, agency)
     step = next((step.name for step in STEPS if not done[step.name]), None)
     blocks = tuple(_blocks(on, agency, step))
     turns = () if step is None else tuple(_own_turns(on, agency, done, {each.code for each in blocks}))
@@ -129,7 +135,7 @@ def _done(state: Index, on: Situation, agency: str) -> dict[str, bool]:
     """Which steps are behind an agency, by name."""
     states, rubric = on.states, on.states.period.rubric_of(agency)
     declared, judged = _assessed(states, agency), _judged(states, agency)
-    ended = declared.submitted is not None or states.period.closed is not None
+    ended = declared.submitted is not None or (states.period.closed is not None and not declared.reopened)
     published = state.published is not None
     final = judged.closed and states.appraisal.council is not None and _final(on)
     approved = final and [turn.action for turn in period_turns(state, on)] == ["publish"]
@@ -157,12 +163,12 @@ def _blocks(on: Situation, agency: str, step: str | None) -> Iterator[Obstacle]:
 
 def _undeclared(states: States, agency: str, rubric: Rubric) -> Iterator[Obstacle]:
     declared = _assessed(states, agency)
-    complete = True
+    complete, proved = True, declared.proved
     for code in _to_declare(rubric):
         if code not in declared.items:
             complete = False
             yield Obstacle("declaration-missing", "neither data nor a claim of not applicable", agency, code)
-        if code not in declared.proved and not _claimed(declared, code):
+        if code not in proved and not _claimed(declared, code):
             complete = False
             yield Obstacle("evidence-or-explanation-missing", "neither evidence nor an explanation", agency, code)
     if complete and not declared.approved:
@@ -183,12 +189,13 @@ def _own_turns(on: Situation, agency: str, done: Mapping[str, bool], blocked: Co
 
 
 def _assessing(on: Situation, agency: str, blocked: Collection[str]) -> Turn:
-    last = on.states.period.last_time(SELF_ASSESSMENT)
-    if last is not None and on.time >= last:
+    declared, last = _assessed(on.states, agency), on.states.period.last_time(SELF_ASSESSMENT)
+    until = declared.until if declared.reopened else None  # a reopening closes by itself
+    if not declared.reopened and last is not None and on.time >= last:
         return _turn(on, "close-self-assessment", agency)
     if "declaration-missing" in blocked or "evidence-or-explanation-missing" in blocked:
-        return _turn(on, "declare", agency)
-    return _turn(on, "approve-self-assessment" if "approval-missing" in blocked else "submit", agency)
+        return _turn(on, "declare", agency, until=until)
+    return _turn(on, "approve-self-assessment" if "approval-missing" in blocked else "submit", agency, until=until)
 
 
 def _appraising(on: Situation, agency: str, blocked: Collection[str]) -> Iterator[Turn]:
@@ -242,6 +249,7 @@ def _counts(on: Situation, agency: str, field: Field) -> Counts:
     items = {leaf.code for leaf in field.leaves}
     declarable = {leaf.code for leaf in field.leaves if leaf.mode is Mode.SELF_ASSESSED}
     said = declarable & declared.items.keys()
+    proved = declared.proved
     asked = {position: request for position, request in judged.requests.items() if request.item in items}
     flagged = {request.item for request in asked.values()}
     unanswered = {request.item for position, request in asked.items() if position not in declared.answered}
@@ -250,7 +258,7 @@ def _counts(on: Situation, agency: str, field: Field) -> Counts:
         items=len(items),
         to_declare=len(declarable),
         declared=len(said),
-        proved=sum(code in declared.proved or _claimed(declared, code) for code in declarable),
+        proved=sum(code in proved or _claimed(declared, code) for code in declarable),
         submitted=len(said) if declared.submitted is not None else 0,
         to_appraise=sum(leaf.mode is not Mode.SURVEY for leaf in field.leaves),
         appraised=len(items & (judged.appraised.keys() | judged.council.keys())),

@@ -141,6 +141,7 @@ def _shown(caller: Caller, on: Situation, progress: Progress, sight: Sight) -> d
         "name_vi": named.name_vi,
         "name_en": named.name_en,
         "step": progress.step,
+        "withdrawn": progress.agency in period.withdrawn,
         "counts": reduce(Counts.plus, fields.values(), Counts())._asdict(),
         "fields": {code: counts._asdict() for code, counts in fields.items()},
         "blocks": [obstacle.json() for obstacle in blocks],

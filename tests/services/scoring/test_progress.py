@@ -1,7 +1,7 @@
 """Progress: the step of each agency, what holds it, and whose turn it is with the command that does it."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from services.scoring.replay import replay
 from services.scoring.steps import ACTIONS, STEPS, Action
 from shared.events.appraisal import ExplanationRequested
 from shared.events.scoring import IndexPublished, ResultApproved, ResultConsolidated
-from shared.events.submission import ExplanationClosed, ExplanationGiven
+from shared.events.submission import AgencyWithdrawn, ExplanationClosed, ExplanationGiven, SelfAssessmentReopened
 from tests.services.scoring.samples import (
     APPRAISAL,
     OFFICER,
@@ -113,6 +113,25 @@ def test_an_agency_that_the_step_closed_without_stands_at_review_too() -> None:
     story = started()
     story.close_without("a-01", "a-02")
     assert progress(story).step == "review"
+
+
+def test_a_reopened_self_assessment_is_the_agencys_turn_again_until_its_new_last_time() -> None:
+    story = submitted()
+    story.close_without("a-02")
+    until = story.now + timedelta(days=60)
+    reopened = SelfAssessmentReopened(agency="a-01", until=until, reason_code="as-declared")
+    story.tell(SUBMISSION, reopened, stream="self-assessment/a-01")
+    shown = progress(story, at=story.now + timedelta(days=59))
+    assert (shown.step, shown.turns[0].action, shown.turns[0].until) == ("self-assessment", "submit", until)
+    assert progress(story, "a-02").step == "review"
+
+
+def test_nothing_is_waited_for_of_a_withdrawn_agency() -> None:
+    story = started()
+    story.tell(SUBMISSION, AgencyWithdrawn(agency="a-01", decision="381/QĐ-BTC", dated=date(2024, 11, 20)))
+    shown = progress(story)
+    assert (shown.step, shown.blocks, shown.turns) == (None, (), ())
+    assert shown.fields["1"].items == 2
 
 
 def test_a_submitted_file_waits_for_appraisers_of_each_field_that_is_appraised() -> None:
