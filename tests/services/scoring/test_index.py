@@ -303,18 +303,6 @@ def test_history_folds_whatever_the_rules_say_now() -> None:
     assert (state.consolidated, state.approved) == (CONSOLIDATED, APPROVED)
 
 
-<<<<<<< HEAD
-def test_a_reopened_self_assessment_holds_up_until_it_is_submitted_or_closed() -> None:
-    story = whole_story()
-    reopened = SelfAssessmentReopened(agency="a-01", until=story.now, reason_code="as-declared")
-    story.tell(SUBMISSION, reopened, stream="self-assessment/a-01")
-    assert codes(obstacles(situation(story))) == {"reopening-open", "finalising-outdated"}
-    story.tell(SUBMISSION, ReopeningClosed(agency="a-01", submitted=True), stream="self-assessment/a-01")
-    assert codes(obstacles(situation(story))) == {"finalising-outdated"}
-
-
-=======
->>>>>>> w-scoring
 def published() -> list[Event]:
     """All of the scoring log up to the published index, which stands at position 5."""
     before = [STARTED, CONSOLIDATED, APPROVED]
@@ -353,8 +341,6 @@ def test_a_revised_index_names_the_one_that_it_takes_the_place_of() -> None:
     assert (manifest.revises, manifest.count, len(cards)) == (5, 2, 2)
     assert refused([*again, *cards, manifest], publish()).code == "already-published"
     assert decided([*again, *cards, manifest], REVISE)[0] == OPENED  # positions are the same in this test
-<<<<<<< HEAD
-=======
 
 
 def test_a_reopened_self_assessment_holds_up_until_it_is_submitted_or_closed() -> None:
@@ -364,4 +350,3 @@ def test_a_reopened_self_assessment_holds_up_until_it_is_submitted_or_closed() -
     assert codes(obstacles(situation(story))) == {"reopening-open", "finalising-outdated"}
     story.tell(SUBMISSION, ReopeningClosed(agency="a-01", submitted=True), stream="self-assessment/a-01")
     assert codes(obstacles(situation(story))) == {"finalising-outdated"}
->>>>>>> w-scoring
