@@ -17,7 +17,7 @@ from deploy.local.stack import Stack
 from shared.access import Role
 from shared.rubric import Agency, Label
 from shared.sheet import read, read_csv
-from tests.flow.office import SMALL, Office, rubric, until
+from tests.flow.office import SMALL, Office, patient, rubric, until
 
 NORTH, EAST = "north", "east"
 DATA = {NORTH: {"1.1": "20", "1.2": "95"}, EAST: {"1.1": "10", "1.2": "80"}}
@@ -58,6 +58,7 @@ async def test_progress_leads_a_period_through_its_steps_and_its_result_is_taken
         await _provisional(office)
         await _publication(office)
         await _taken_home(office, tmp_path, capsys)
+        await _revised(office)
 
 
 async def _self_assessment(office: Office) -> None:
@@ -168,6 +169,25 @@ async def _taken_home(office: Office, folder: Path, told: pytest.CaptureFixture[
     assert read((folder / "criteria.xlsx").read_bytes())[1][2] == "1.1"
     await _command(office, "period", "progress", office.period, "--token", office.token(Role.OFFICER))
     assert "Tiến độ / Progress" in told.readouterr().out
+
+
+async def _revised(office: Office) -> None:
+    """A revision lets the council fix an item anew; the result is published again, and the first stays readable."""
+    officer, anyone = await office.by(Role.OFFICER), await office.by(None)
+    body = {"reason": "Khiếu nại có căn cứ.", "decision": "20/QĐ-UBND", "dated": "2025-03-03"}
+    await officer.post("scoring", office.here(rest="/revision"), body)
+    await stands(office, NORTH, "consolidation", "officer: consolidate")
+    await patient(lambda: office.adjust(NORTH, "1.1", "20"), lambda refused: refused.code == "period-published")
+    await stands(office, NORTH, "appraisal", "officer: finalise")
+    await office.finalise()
+    await office.approve((await office.consolidate())["digest"])
+    last = await office.publish()
+    first = await anyone.get("scoring", f"/published/{office.period}?publication=1")
+    assert (first["publication"], last["publication"], last["publications"]) == (1, 2, 2)
+    totals = [{row["agency"]: Decimal(row["total"]) for row in each["table"]} for each in (first, last)]
+    # nobody was surveyed: one point of the 60 appraised ones is 100/60 of the total
+    assert [each[NORTH] for each in totals] == [Decimal("73.33"), Decimal("75.00")]
+    assert totals[1][EAST] == totals[0][EAST]
 
 
 async def _command(office: Office, *words: str) -> None:
