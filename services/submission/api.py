@@ -2,37 +2,41 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import date
 from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from services.submission import desk, evidence, intake, takeover, views
+from services.submission import asks, evidence, intake, takeover, views
 from services.submission import period as periods
 from services.submission import report as reports
+from services.submission.bodies import (
+    ApprovalBody,
+    EvidenceBody,
+    ExplanationBody,
+    ItemBody,
+    JoiningBody,
+    LeavingBody,
+    PeriodAnswer,
+    RenamingBody,
+    ReopeningBody,
+    RubricAnswer,
+    SubmissionBody,
+    UploadBody,
+    WithdrawalBody,
+)
 from services.submission.book import reopened
 from services.submission.desk import Desk
 from services.submission.intake import Intake, Receipt
 from services.submission.reminders import RemindersAnswer
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
-from shared.events import Code, Id, Instant, Sha256
-from shared.events.submission import (
-    Agency,
-    AgencyWithdrawn,
-    Decision,
-    Group,
-    PeriodOpened,
-    SelfAssessmentClosed,
-    Source,
-)
+from shared.events import Id, Sha256
 from shared.ledger import Accepted
 from shared.objects import Bucket, ObjectMissing, StoreUnavailable
-from shared.rubric import Label, PeriodOpening, Rubric
+from shared.rubric import PeriodOpening
 from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
@@ -105,126 +109,6 @@ Reader = Annotated[Caller, Depends(require(*_READERS, *_OWN))]
 ReportFormat = Annotated[reports.Format, Query(alias="format")]
 Reminded = Annotated[Caller, Depends(require(Role.OFFICER, *_OWN))]
 CommandTerms = Annotated[Terms, Depends(terms)]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ItemBody(_Body):
-    """Declared data (`estimated`: a figure to be replaced or confirmed), or a claim of not applicable with its
-    reason. `taken_from`: the draft of an earlier period that these data were seen in; its evidence comes with it."""
-
-    data: str | None = None
-    estimated: bool = False
-    taken_from: Source | None = None
-    not_applicable: bool = False
-    reason: str = ""
-
-
-class ExplanationBody(_Body):
-    """The words of an explanation; `request` is the position of the request that it answers."""
-
-    text: str = ""
-    request: StrictInt | None = None
-
-
-class UploadBody(_Body):
-    """A file to come: exactly these bytes."""
-
-    size: StrictInt
-    sha256: str
-    media_type: str
-
-
-class EvidenceBody(UploadBody):
-    """A file that lies in its upload's place, and the items that it serves."""
-
-    upload: str
-    name: str
-    items: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
-
-
-class WithdrawalBody(_Body):
-    """The items that a file no longer serves; none named: all of them."""
-
-    items: Annotated[tuple[str, ...], Field(max_length=200)] = ()
-
-
-class ApprovalBody(_Body):
-    """What the head approves."""
-
-    digest: Sha256
-
-
-class ReopeningBody(_Body):
-    """Until when the agency may declare and submit again, and why: a reason code of its rubric, and words."""
-
-    until: Instant
-    reason_code: Code
-    reason: str = ""
-
-
-class SubmissionBody(_Body):
-    """What is submitted; without a digest, what stands now."""
-
-    digest: Sha256 | None = None
-
-
-class ChangeBody(_Body):
-    """The decision that a change among the agencies rests on."""
-
-    decision: Decision
-    dated: date
-
-
-class JoiningBody(ChangeBody):
-    """An agency that joins; `predecessor` is the one that it follows upon."""
-
-    agency: Id
-    group: Id
-    name: Label
-    predecessor: Id | None = None
-
-
-class RenamingBody(ChangeBody):
-    """An agency's new name."""
-
-    name: Label
-
-
-class LeavingBody(ChangeBody):
-    """The end of an agency's part; `successor` is the one that follows upon it."""
-
-    successor: Id | None = None
-
-
-class PeriodAnswer(BaseModel):
-    """A period: its opening, its agencies, and whether its self-assessment is closed.
-
-    `reopened` says until when an agency may submit again. `submitted` names the agencies that have submitted; agencies
-    themselves see neither, nor the closing's names.
-    """
-
-    opened: PeriodOpened
-    groups: list[Group]
-    agencies: list[Agency]
-    withdrawn: list[AgencyWithdrawn]
-    rubrics: dict[str, str]
-    started: bool
-    closed: bool
-    submitted: list[str] | None
-    reopened: dict[str, Instant] | None
-    closing: SelfAssessmentClosed | None
-    heads: dict[str, views.Head]
-
-
-class RubricAnswer(BaseModel):
-    """The rubric of one group of agencies."""
-
-    group: Id
-    rubric: Rubric
-    heads: dict[str, views.Head]
 
 
 def router(desk_: Desk, intake_: Intake) -> APIRouter:
@@ -351,9 +235,9 @@ def _items(routes: APIRouter, desk_: Desk) -> None:
             raise Rejected("body-invalid", "send either data, or not_applicable with its reason", "data")
         if body.data is None:
             return await _ask(
-                desk_, caller, agency, terms, desk.ClaimNotApplicable(period=period, item=item, reason=body.reason)
+                desk_, caller, agency, terms, asks.ClaimNotApplicable(period=period, item=item, reason=body.reason)
             )
-        ask = desk.Declare(
+        ask = asks.Declare(
             period=period, item=item, data=body.data, estimated=body.estimated or None, taken_from=body.taken_from
         )
         return await _ask(desk_, caller, agency, terms, ask)
@@ -365,7 +249,7 @@ def _items(routes: APIRouter, desk_: Desk) -> None:
         period: Id, agency: Id, item: str, body: ExplanationBody, caller: System, terms: CommandTerms
     ) -> Response:
         """Explain an item: instead of evidence, or in answer to a request."""
-        ask = desk.Explain(period=period, item=item, text=body.text, request=body.request)
+        ask = asks.Explain(period=period, item=item, text=body.text, request=body.request)
         return await _ask(desk_, caller, agency, terms, ask)
 
 
@@ -390,17 +274,17 @@ def _drafts(routes: APIRouter, desk_: Desk) -> None:
 
 def _evidence(routes: APIRouter, desk_: Desk) -> None:
     @routes.post("/periods/{period}/agencies/{agency}/uploads", tags=["evidence"], status_code=201)
-    async def upload(period: Id, agency: Id, body: UploadBody, caller: System, terms: CommandTerms) -> desk.Upload:
+    async def upload(period: Id, agency: Id, body: UploadBody, caller: System, terms: CommandTerms) -> asks.Upload:
         """A place to put a file: PUT the bytes there, then confirm."""
         own_agency(caller, agency)
-        place = await desk_.ask(agency, desk.RequestUpload(period=period, **body.model_dump()), caller.actor, terms)
-        assert isinstance(place, desk.Upload)
+        place = await desk_.ask(agency, asks.RequestUpload(period=period, **body.model_dump()), caller.actor, terms)
+        assert isinstance(place, asks.Upload)
         return place
 
     @routes.post("/periods/{period}/agencies/{agency}/evidence", tags=["evidence"], responses=_ACCEPTED)
     async def confirm(period: Id, agency: Id, body: EvidenceBody, caller: System, terms: CommandTerms) -> Response:
         """Confirm an uploaded file: it is read back and checked before anything is recorded."""
-        return await _ask(desk_, caller, agency, terms, desk.ConfirmEvidence(period=period, **body.model_dump()))
+        return await _ask(desk_, caller, agency, terms, asks.ConfirmEvidence(period=period, **body.model_dump()))
 
     @routes.post(
         "/periods/{period}/agencies/{agency}/evidence/{sha256}/withdrawal", tags=["evidence"], responses=_ACCEPTED
@@ -409,7 +293,7 @@ def _evidence(routes: APIRouter, desk_: Desk) -> None:
         period: Id, agency: Id, sha256: Sha256, body: WithdrawalBody, caller: System, terms: CommandTerms
     ) -> Response:
         """Withdraw a file from items before the submission; the file and its record are kept."""
-        ask = desk.WithdrawEvidence(period=period, sha256=sha256, items=body.items)
+        ask = asks.WithdrawEvidence(period=period, sha256=sha256, items=body.items)
         return await _ask(desk_, caller, agency, terms, ask)
 
     @routes.get(
@@ -439,7 +323,7 @@ def _finish(routes: APIRouter, desk_: Desk) -> None:
     @routes.post("/periods/{period}/agencies/{agency}/submission", tags=["self-assessment"], responses=_ACCEPTED)
     async def submit(period: Id, agency: Id, body: SubmissionBody, caller: System, terms: CommandTerms) -> Response:
         """Submit the whole and approved self-assessment."""
-        return await _ask(desk_, caller, agency, terms, desk.Submit(period=period, digest=body.digest))
+        return await _ask(desk_, caller, agency, terms, asks.Submit(period=period, digest=body.digest))
 
 
 def _intake(routes: APIRouter, intake_: Intake) -> None:
@@ -460,7 +344,7 @@ def _may_read(caller: Caller, agency: str) -> None:
         own_agency(caller, agency)
 
 
-async def _ask(desk_: Desk, caller: Caller, agency: str, terms: Terms, ask: desk.Ask) -> Response:
+async def _ask(desk_: Desk, caller: Caller, agency: str, terms: Terms, ask: asks.Ask) -> Response:
     own_agency(caller, agency)
     done = await desk_.ask(agency, ask, caller.actor, terms)
     assert isinstance(done, Accepted)

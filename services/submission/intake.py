@@ -14,8 +14,9 @@ from opentelemetry.trace import SpanKind
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.submission import desk
-from services.submission.desk import Ask, Desk
+from services.submission import asks
+from services.submission.asks import Ask
+from services.submission.desk import Desk
 from shared import telemetry
 from shared.access import actor_id
 from shared.bus import Publisher, Record
@@ -32,13 +33,13 @@ LOOK_SECONDS: Final = 1.0
 RECEIPT: Final = "parindex.intake.receipt.v1"
 OFFSET: Final = "ce_intakeoffset"
 TYPES: Final[Mapping[str, type[Ask]]] = {
-    "parindex.intake.declare.v1": desk.Declare,
-    "parindex.intake.claim-not-applicable.v1": desk.ClaimNotApplicable,
-    "parindex.intake.explain.v1": desk.Explain,
-    "parindex.intake.request-upload.v1": desk.RequestUpload,
-    "parindex.intake.confirm-evidence.v1": desk.ConfirmEvidence,
-    "parindex.intake.withdraw-evidence.v1": desk.WithdrawEvidence,
-    "parindex.intake.submit.v1": desk.Submit,
+    "parindex.intake.declare.v1": asks.Declare,
+    "parindex.intake.claim-not-applicable.v1": asks.ClaimNotApplicable,
+    "parindex.intake.explain.v1": asks.Explain,
+    "parindex.intake.request-upload.v1": asks.RequestUpload,
+    "parindex.intake.confirm-evidence.v1": asks.ConfirmEvidence,
+    "parindex.intake.withdraw-evidence.v1": asks.WithdrawEvidence,
+    "parindex.intake.submit.v1": asks.Submit,
 }
 """What may be asked. The head's approval is not among it: a person gives it, over HTTP, with a personal token."""
 AGAIN: Final = frozenset({"ledger-unavailable", "clock-behind-log", "store-unavailable", "register-not-open"})
@@ -60,7 +61,7 @@ class Receipt(BaseModel):
     entry: str | None = None
     version: int | None = None
     repeated: bool | None = None
-    upload: desk.Upload | None = None
+    upload: asks.Upload | None = None
     code: str | None = None
     field: str | None = None
     message: str | None = None
@@ -157,7 +158,7 @@ class Intake:
             if refused.code in AGAIN:
                 raise
             return refusal(refused, request)
-        if isinstance(done, desk.Upload):
+        if isinstance(done, asks.Upload):
             return Receipt(request=request, status="place", upload=done)
         return Receipt(
             request=request,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.submission import api, desk
+from services.submission import api, asks
 from services.submission.intake import MAX_MESSAGE, TYPES, from_kafka, parse, structured, understand
 from shared.decider import Rejected
 from shared.events.submission import Source
@@ -20,7 +20,7 @@ DECLARE = {
     "datacontenttype": "application/json",
     "data": {"period": "2024-year", "item": "1.1", "data": "yes"},
 }
-ASKED = desk.Declare(period="2024-year", item="1.1", data="yes")
+ASKED = asks.Declare(period="2024-year", item="1.1", data="yes")
 
 
 def binary(**changes: bytes | None) -> list[tuple[str, bytes]]:
@@ -50,12 +50,12 @@ def test_an_estimate_a_taken_over_draft_and_a_withdrawal_are_understood() -> Non
     source = {"log": "submission/2024-six", "position": 7}
     more = {**DECLARE["data"], "estimated": True, "taken_from": source}  # type: ignore[dict-item]
     asked = understand({**DECLARE, "data": more})
-    assert asked == desk.Declare(
+    assert asked == asks.Declare(
         period="2024-year", item="1.1", data="yes", estimated=True, taken_from=Source.model_validate(source)
     )
     withdraw = {"period": "2024-year", "sha256": "ab" * 32}
     asked = understand({**DECLARE, "type": "parindex.intake.withdraw-evidence.v1", "data": withdraw})
-    assert asked == desk.WithdrawEvidence(period="2024-year", sha256="ab" * 32)
+    assert asked == asks.WithdrawEvidence(period="2024-year", sha256="ab" * 32)
     bad = refusal({**DECLARE, "data": {**more, "taken_from": {**source, "position": -1}}})
     assert (bad.code, bad.field) == ("body-invalid", "taken_from.position")
 
