@@ -3,16 +3,24 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from services.appraisal import council, remarks
 from services.appraisal.appraisal import Adjust, Appraise, Close, Recognise, RequestExplanation
+from services.appraisal.bodies import (
+    AdjustmentBody,
+    AppraisalBody,
+    AssignmentBody,
+    ConflictBody,
+    CouncilBody,
+    RecognitionBody,
+    RemarkBody,
+    RequestBody,
+)
 from services.appraisal.desk import Desk
 from services.appraisal.sittings import sittings
 from shared.access import Caller, Role, own_agency, require
 from shared.decider import Rejected
-from shared.events import Code, Id, Instant
-from shared.events.appraisal import Tally
+from shared.events import Code, Id
 from shared.ledger import Moment
 from shared.period import Period
 from shared.service import Service
@@ -73,91 +81,6 @@ Monitor = Annotated[Caller, Depends(require(Role.MONITOR))]
 Insider = Annotated[Caller, Depends(require(*INSIDE))]
 Agency = Annotated[Caller, Depends(require(Role.AGENCY, Role.AGENCY_HEAD))]
 OnTerms = Annotated[Terms, Depends(terms)]
-Subject = Annotated[str, Field(min_length=1, max_length=200)]
-Words = Annotated[str, Field(max_length=4000)]
-
-
-class Body(BaseModel):
-    """A request's body; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class AssignmentBody(Body):
-    """Who (the token's `sub`) gets which fields of a group's rubric."""
-
-    subject: Subject
-    group: Id
-    fields: Annotated[tuple[Code, ...], Field(max_length=50)]
-
-
-class CouncilBody(Body):
-    """The council's members, its chair and the deputy, by their tokens' `sub`; `names`: `sub` → name and position."""
-
-    chair: Subject
-    deputy: Subject | None = None
-    members: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=99)]
-    names: Annotated[dict[Subject, Annotated[str, Field(max_length=400)]], Field(max_length=99)] = {}
-
-
-class RecognitionBody(Body):
-    """Items to recognise as declared, or a field whose remaining items are; `judged`: item → declaration's position.
-
-    `replaces`: item → revision of its appraisal that was seen; needed where that is another appraiser's.
-    """
-
-    items: Annotated[tuple[Code, ...], Field(max_length=200)] = ()
-    field: Code | None = None
-    judged: dict[Code, int] = {}
-    reason_code: Id = "as-declared"
-    reason: Words = ""
-    replaces: dict[Code, int] = {}
-
-
-class AppraisalBody(Body):
-    """An item's corrected data, or that it does not apply; `judged`: the declaration's position.
-
-    `replaces`: the revision of the item's appraisal that was seen; needed where that is another appraiser's.
-    """
-
-    data: Annotated[str, Field(max_length=200)] | None = None
-    not_applicable: bool = False
-    judged: int | None = None
-    reason_code: Id
-    reason: Words = ""
-    replaces: int | None = None
-
-
-class RequestBody(Body):
-    """A question to the agency, to be answered before `until`."""
-
-    until: Instant
-    reason_code: Id
-    question: Words = ""
-
-
-class RemarkBody(Body):
-    """A remark on an item or on a field as a whole."""
-
-    about: Code
-    remark: Words = ""
-
-
-class ConflictBody(Body):
-    """What the conflict of interest is."""
-
-    reason: Words = ""
-
-
-class AdjustmentBody(Body):
-    """The council's value of an item with its resolution and vote."""
-
-    data: Annotated[str, Field(max_length=200)] | None = None
-    not_applicable: bool = False
-    resolution: Annotated[str, Field(min_length=1, max_length=64)]
-    tally: Tally
-    reason_code: Id
-    reason: Words = ""
 
 
 def router(service: Service) -> APIRouter:

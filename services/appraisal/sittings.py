@@ -2,14 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from services.appraisal import council, proposals
+from services.appraisal.bodies import (
+    DecisionBody,
+    ProposalBody,
+    SessionBody,
+    SessionClosingBody,
+    SettlingBody,
+    VoteBody,
+)
 from services.appraisal.desk import Desk
 from services.appraisal.minutes import minutes, paper
 from services.appraisal.proposals import Cast, Propose, Settle
@@ -17,8 +23,7 @@ from services.appraisal.views import Appraised
 from shared.access import Caller, Role, require
 from shared.decider import Rejected
 from shared.documents import DOCX_TYPE, PDF_TYPE, Document, docx_bytes, pdf_bytes
-from shared.events import Code, Id
-from shared.events.appraisal import Choice, Resolution, Tally
+from shared.events import Id
 from shared.ledger import Moment
 from shared.period import Period
 from shared.web import Terms, terms
@@ -34,63 +39,6 @@ Caretaker = Annotated[Caller, Depends(require(Role.OFFICER, Role.COUNCIL, Role.C
 Witness = Annotated[
     Caller, Depends(require(Role.OFFICER, Role.COUNCIL, Role.COUNCIL_CHAIR, Role.APPROVER, Role.AUDITOR))
 ]
-Subject = Annotated[str, Field(min_length=1, max_length=200)]
-Words = Annotated[str, Field(max_length=4000)]
-
-
-class Body(BaseModel):
-    """A request's body; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class SessionBody(Body):
-    """A session: its name, its day, whether the members vote in writing, and where it is held or what it is about."""
-
-    session: Id
-    held_on: date
-    in_writing: bool = False
-    place: Words = ""
-
-
-class SessionClosingBody(Body):
-    """How a session ended: its resolution, and the members who were there, by their tokens' `sub`."""
-
-    resolution: Resolution
-    present: Annotated[tuple[Subject, ...], Field(max_length=99)] = ()
-
-
-class DecisionBody(Body):
-    """The council's acceptance of the result: resolution, its date, and the vote."""
-
-    resolution: Resolution
-    dated: date
-    tally: Tally
-
-
-class ProposalBody(Body):
-    """Another value of an item, for a session to vote on."""
-
-    session: Id
-    item: Code
-    data: Annotated[str, Field(max_length=200)] | None = None
-    not_applicable: bool = False
-    reason_code: Id
-    reason: Words = ""
-
-
-class VoteBody(Body):
-    """A member's own vote."""
-
-    choice: Choice
-    in_writing: bool = False
-
-
-class SettlingBody(Body):
-    """The end of a vote: the resolution, and why the council decides so (needed where the proposal is carried)."""
-
-    resolution: Resolution
-    reason: Words = ""
 
 
 def sittings(desk: Desk) -> APIRouter:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.scoring import index, reports
 from services.scoring.desk import Desk
@@ -35,7 +35,7 @@ from shared.events import Id, Sha256
 from shared.ledger import Moment
 from shared.objects import Bucket
 from shared.service import Service
-from shared.web import Problem, Terms, etag, terms
+from shared.web import Body, Problem, Terms, etag, example, terms
 
 PROBLEMS: Final = {
     "agency-unknown": Problem(404, "No such agency in the period", "Không có cơ quan này trong kỳ đánh giá"),
@@ -64,20 +64,25 @@ Number = Annotated[int | None, Query(ge=1, description="Which publication, count
 OnTerms = Annotated[Terms, Depends(terms)]
 
 
-class RevisionBody(BaseModel):
+class RevisionBody(
+    Body, json_schema_extra=example(reason="Khiếu nại có căn cứ.", decision="20/QĐ-UBND", dated="2025-03-03")
+):
     """Why the published index is revised, and the decision that opens the revision."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, Field(min_length=1, max_length=4000)]
     decision: Annotated[str, Field(min_length=1, max_length=64)]
     dated: date
 
 
-class ApprovalBody(BaseModel):
+class ApprovalBody(
+    Body,
+    json_schema_extra=example(
+        digest="3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea",
+        decision="12/QĐ-UBND",
+        dated="2025-01-20",
+    ),
+):
     """The digest that is approved, and the decision that approves it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     digest: Sha256
     decision: Annotated[str, Field(min_length=1, max_length=64)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from services.survey import booth, campaign
@@ -25,7 +25,7 @@ from shared.ledger import Moment
 from shared.period import Period
 from shared.rubric import RubricError, parse_number
 from shared.sheet import WORKBOOK_TYPE, SheetFault, read, read_csv
-from shared.web import AcceptedBody, Problem, Terms, accepted, etag, terms
+from shared.web import AcceptedBody, Body, Problem, Terms, accepted, etag, example, terms
 
 PROBLEMS: Final = {
     "agency-differs": Problem(422, "The token is for another agency", "Mã phiếu thuộc cơ quan khác"),
@@ -89,13 +89,12 @@ OnTerms = Annotated[Terms, Depends(terms)]
 Number = Annotated[str, Field(min_length=1, max_length=24)]
 
 
-class Body(BaseModel):
-    """A request's body; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class CampaignBody(Body):
+class CampaignBody(
+    Body,
+    json_schema_extra=example(
+        campaign="survey-2024", group="central", opens="2024-11-04T00:00:00+07:00", closes="2024-12-28T00:00:00+07:00"
+    ),
+):
     """A campaign over all agencies of a group, from `opens` until just before `closes`."""
 
     campaign: Id
@@ -105,7 +104,7 @@ class CampaignBody(Body):
     quota: Annotated[dict[Id, Quota] | None, Field(max_length=20, description="Ballots wanted, by form.")] = None
 
 
-class InvitationsBody(Body):
+class InvitationsBody(Body, json_schema_extra=example(agency="agency-01", form="citizens", count=180)):
     """So many invitations to fill in one form about one agency; `quota`: the ballots wanted there from now on."""
 
     agency: Id
@@ -114,7 +113,7 @@ class InvitationsBody(Body):
     quota: Quota | None = None
 
 
-class RemindersBody(Body):
+class RemindersBody(Body, json_schema_extra=example(agency="agency-01", form="citizens", count=40)):
     """So many reminders that were sent to those invited with one form about one agency."""
 
     agency: Id
@@ -122,21 +121,29 @@ class RemindersBody(Body):
     count: int
 
 
-class NotHeldBody(Body):
+class NotHeldBody(Body, json_schema_extra=example(decision="77/QĐ-UBND", dated="2025-07-01")):
     """The decision that the period has no survey: its number and date."""
 
     decision: Annotated[str, Field(min_length=1, max_length=64)]
     dated: date
 
 
-class BallotBody(Body):
+class BallotBody(
+    Body,
+    json_schema_extra=example(token="K7QM2XA4T9PB", answers={"q1": "very-satisfied", "q2": None}),  # noqa: S106 - no token
+):
     """A token and the option ticked for each question; a question left out or null is unanswered."""
 
     token: Annotated[str, Field(max_length=64)]
     answers: Annotated[dict[Id, Id | None], Field(max_length=200)]
 
 
-class StudyBody(Body):
+class StudyBody(
+    Body,
+    json_schema_extra=example(
+        points={"9.1": "31,55"}, document="1007/QĐ-UBND", dated="2020-04-24", source="Điều tra xã hội học của tỉnh"
+    ),
+):
     """An existing study's points for each surveyed item (`31,55` or `31.55`), with its document and source."""
 
     points: Annotated[dict[Code, Number], Field(max_length=500)]

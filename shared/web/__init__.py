@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, JsonValue
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -29,6 +29,7 @@ __all__ = [
     "MAX_BODY",
     "PROBLEMS",
     "AcceptedBody",
+    "Body",
     "Problem",
     "Progress",
     "Ready",
@@ -36,6 +37,7 @@ __all__ = [
     "accepted",
     "create_app",
     "etag",
+    "example",
     "serve",
     "terms",
 ]
@@ -43,6 +45,17 @@ __all__ = [
 MAX_BODY: Final = 1024 * 1024
 
 _logger = logging.getLogger(__name__)
+
+
+class Body(BaseModel):
+    """A request's body; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def example(**fields: Any) -> dict[str, JsonValue]:
+    """What a body's class takes as `json_schema_extra`: one example of it, which the OpenAPI document shows."""
+    return {"examples": [fields]}
 
 
 class AcceptedBody(BaseModel):

@@ -148,3 +148,21 @@ def test_records_bear_the_headers_that_the_document_says() -> None:
         headers = {key: value.decode() for key, value in record.headers}
         Draft202012Validator(schemas[name]).validate(headers)
         assert headers.keys() <= schemas[name]["properties"].keys()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_body_that_people_and_systems_send_has_an_example_that_the_door_would_take(service: str) -> None:
+    document = WANTED[f"openapi/{service}.json"]
+    schemas = document["components"]["schemas"]
+    sent = {
+        content["schema"]["$ref"].rpartition("/")[2]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items()
+        if kind == "application/json"
+    } - {"PeriodOpening"}  # its examples are the files of deploy/periods
+    assert sent
+    for name in sorted(sent):
+        schema = {**schemas[name], "components": {"schemas": schemas}}
+        for shown in schemas[name]["examples"]:
+            Draft202012Validator(schema).validate(shown)
