@@ -51,14 +51,14 @@ def _place(levels: int, content: int, about: tuple[object, ...]) -> int:
 
 
 async def invite(
-    officer: Client, period: str, campaign: str, agencies: Sequence[str], rubric: Rubric
+    officer: Client, period: str, campaign: str, agencies: Sequence[str], rubric: Rubric, each: int = EACH
 ) -> list[list[Ballot]]:
-    """Have invitations issued to every respondent group about every agency; the ballots of each such sample."""
+    """Have invitations issued to each respondent group about each agency; `each` ballots; those of each sample."""
     path = f"/periods/{period}/campaigns/{campaign}/invitations"
     samples: list[list[Ballot]] = []
     for agency in agencies:
         for form in rubric.forms:
-            body = {"agency": agency, "form": form.id, "count": EACH}
+            body = {"agency": agency, "form": form.id, "count": each}
             tokens: list[str] = (await officer.post("survey", path, body))["tokens"]
             samples.append(
                 [Ballot(token, answers(rubric, form, agency, number)) for number, token in enumerate(tokens)]

@@ -24,9 +24,33 @@ from shared.rubric.rules import (
 )
 
 SEED: Final = "hanoi-2024"
-STRENGTHS: Final = {"agency-01": 80, "agency-02": 91, "agency-03": 72, "agency-04": 83}
+STRENGTHS: Final = {
+    "agency-01": 80,
+    "agency-02": 91,
+    "agency-03": 72,
+    "agency-04": 83,
+    "agency-05": 86,
+    "agency-06": 78,
+    "agency-07": 82,
+    "agency-08": 70,
+    "agency-09": 88,
+    "agency-10": 74,
+    "agency-11": 84,
+}
 """How well each agency does what it declares."""
-LEANINGS: Final = {"agency-01": 84, "agency-02": 68, "agency-03": 77, "agency-04": 73}
+LEANINGS: Final = {
+    "agency-01": 84,
+    "agency-02": 68,
+    "agency-03": 77,
+    "agency-04": 73,
+    "agency-05": 82,
+    "agency-06": 71,
+    "agency-07": 76,
+    "agency-08": 66,
+    "agency-09": 80,
+    "agency-10": 69,
+    "agency-11": 87,
+}
 """How content the respondents are with each agency."""
 CLAIMS: Final = {
     ("agency-01", "3.3.2"): "Trong kỳ đánh giá không có hồ sơ quá hạn nên không phát sinh thư xin lỗi.",
@@ -94,34 +118,37 @@ def datum(leaf: Leaf, grade: int, answers: Mapping[str, str]) -> str:
     raise ValueError(f"a survey scores {leaf.code}")
 
 
-def lines(rubric: Rubric, agency: str) -> Iterator[Line]:
-    """What the agency says of every item that it assesses itself; an item that chooses another's rule comes first."""
+def lines(rubric: Rubric, agency: str, shift: int = 0) -> Iterator[Line]:
+    """What the agency says of every item that it assesses itself; an item that chooses another's rule comes first.
+
+    `shift`: how much better, in per cent, than its strength it does in the period, here and below.
+    """
     answers: dict[str, str] = {}
     own = [leaf for leaf in rubric.leaves.values() if leaf.mode is Mode.SELF_ASSESSED]
     for number, leaf in enumerate(sorted(own, key=lambda leaf: isinstance(leaf.rule, Branch))):
         if claim := CLAIMS.get((agency, leaf.code)):
             yield Line(leaf.code, "", claim=claim)
             continue
-        data = datum(leaf, quality(agency, leaf.code), answers)
+        data = datum(leaf, quality(agency, leaf.code, shift), answers)
         answers[leaf.code], _ = declare(rubric, leaf.code, data, answers)
         yield Line(leaf.code, data, explanation=_explanation(leaf, data) if number % EXPLAINED == 0 else "")
 
 
-def direct(rubric: Rubric, agency: str) -> Iterator[tuple[str, str]]:
+def direct(rubric: Rubric, agency: str, shift: int = 0) -> Iterator[tuple[str, str]]:
     """The data that appraisers set by themselves: the items of mode `appraised`, penalties among them."""
     for leaf in rubric.leaves.values():
         if leaf.mode is Mode.APPRAISED:
-            yield leaf.code, datum(leaf, quality(agency, leaf.code), {})
+            yield leaf.code, datum(leaf, quality(agency, leaf.code, shift), {})
 
 
-def corrections(rubric: Rubric, agency: str, count: int) -> dict[str, str]:
+def corrections(rubric: Rubric, agency: str, count: int, shift: int = 0) -> dict[str, str]:
     """Items that the documents do not bear out, each with the data that the appraisers find and fewer points."""
     found = {}
-    held = {line.code: line.data for line in lines(rubric, agency) if not line.claim}
+    held = {line.code: line.data for line in lines(rubric, agency, shift) if not line.claim}
     codes = [code for code in held if isinstance(rubric.leaf(code).rule, Steps | Proportional)]
     for code in sorted(codes, key=lambda code: chance("correct", agency, code, below=10**9)):
         leaf = rubric.leaf(code)
-        lower = datum(leaf, quality(agency, code, shift=-20), {})
+        lower = datum(leaf, quality(agency, code, shift - 20), {})
         if leaf.part is PartName.APPRAISAL and points(leaf, lower) < points(leaf, held[code]):
             found[code] = lower
         if len(found) == count:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from datetime import date
 from pathlib import Path
@@ -25,17 +26,29 @@ OFFLINE: Final = ("-m", "deploy.demo.offline")
 
 
 def show_published(console: Console, published: dict[str, Any], opening: PeriodOpening) -> None:
-    """The published table, bands by their labels, and the heads that anyone can compute it from."""
-    rubric = opening.rubric_of(opening.groups[0].id)
-    bands = {band.id: f"{band.label.vi} / {band.label.en}" for band in rubric.bands}
-    rows = [row | {"band": bands.get(row.get("band", ""), "")} for row in published["table"]]
+    """The published table, one for each group, bands by their labels, and the heads that anyone can compute it from."""
     dated = date.fromisoformat(published["dated"])
-    console.print(index_table(rows, f"{published['name_vi']} – {published['decision']} {dated:%d-%m-%Y}"))
-    console.print(
-        f"[dim]{rubric.note.vi} / {rubric.note.en}.  digest {published['digest']}[/]", highlight=False, soft_wrap=True
-    )
+    title = f"{published['name_vi']} – {published['decision']} {dated:%d-%m-%Y}"
+    for group in opening.groups:
+        bands = {band.id: f"{band.label.vi} / {band.label.en}" for band in opening.rubric_of(group.id).bands}
+        own = [row for row in published["table"] if row["group"] == group.id]
+        rows = [row | {"band": bands.get(row.get("band", ""), "")} for row in own]
+        console.print(index_table(rows, title if len(opening.groups) == 1 else f"{title}\n{group.name.vi}"))
+    note = opening.rubric_of(opening.groups[0].id).note
+    console.print(f"[dim]{note.vi} / {note.en}.  digest {published['digest']}[/]", highlight=False, soft_wrap=True)
     for log, head in published["heads"].items():
         console.print(f"[dim]{log:>22} {head['size']:>5}  {head['root']}[/]", highlight=False, soft_wrap=True)
+
+
+def show_written(console: Console, folder: Path, files: Sequence[Path]) -> None:
+    """The files that were written, a line for each place and name with the kinds that there are."""
+    kinds: dict[str, list[str]] = {}
+    for file in files:
+        kinds.setdefault(str(file.relative_to(folder).with_suffix("")), []).append(file.suffix)
+    size = sum(file.stat().st_size for file in files)
+    console.print(f"\n[bold]{_short(folder)}: {len(files)} tệp / files, {size // 1024} KiB[/]", highlight=False)
+    for name, suffixes in kinds.items():
+        console.print(f"  {name} ({' '.join(suffixes)})", highlight=False, soft_wrap=True)
 
 
 def take_out(stack: Stack) -> tuple[Path, Path]:

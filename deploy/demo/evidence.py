@@ -18,17 +18,17 @@ CREATED: Final = datetime(2024, 11, 4, 1, tzinfo=UTC)
 """The date inside each document, so that its bytes are the same in every run."""
 
 
-def write(rubric: Rubric, agency: Agency, folder: Path) -> Path:
+def write(rubric: Rubric, agency: Agency, folder: Path, shift: int = 0, created: datetime = CREATED) -> Path:
     """Write the agency's documents and its self-assessment as a CSV file, as `parindex assess import` takes it."""
     folder.mkdir(parents=True, exist_ok=True)
-    said = list(lines(rubric, agency.id))
+    said = list(lines(rubric, agency.id, shift))
     served: dict[str, str] = {}
     for fields in SHEAVES:
         own = [
             line for line in said if line.code.partition(".")[0] in fields and not line.claim and not line.explanation
         ]
         name = f"Tài liệu kiểm chứng nội dung {', '.join(fields)}.pdf"
-        (folder / name).write_bytes(document(rubric, agency, own))
+        (folder / name).write_bytes(document(rubric, agency, own, created))
         served |= {line.code: name for line in own}
     file = folder / "tu-danh-gia.csv"
     with file.open("w", encoding="utf-8", newline="") as stream:
@@ -40,18 +40,18 @@ def write(rubric: Rubric, agency: Agency, folder: Path) -> Path:
     return file
 
 
-def document(rubric: Rubric, agency: Agency, said: Sequence[Line]) -> bytes:
+def document(rubric: Rubric, agency: Agency, said: Sequence[Line], created: datetime = CREATED) -> bytes:
     """A PDF that states the agency's data for these items. It is in English: the fonts that every reader of PDF files
     has lack the letters of Vietnamese."""
     pdf = FPDF(format="A4")
-    pdf.set_creation_date(CREATED)
+    pdf.set_creation_date(created)
     pdf.set_title(f"Verification document of {agency.name.en}")
     pdf.add_page()
     pdf.set_font("Helvetica", "B", 14)
     pdf.multi_cell(0, 8, agency.name.en, new_x="LMARGIN", new_y="NEXT")
     pdf.set_font("Helvetica", "", 10)
     pdf.multi_cell(
-        0, 6, "Verification document for the administrative reform index of 2024. Made for a demonstration.",
+        0, 6, f"Verification document for the administrative reform index of {created.year}. Made for a demonstration.",
         new_x="LMARGIN", new_y="NEXT",
     )  # fmt: skip
     pdf.ln(4)

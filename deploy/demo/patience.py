@@ -8,7 +8,7 @@ from deploy.client import Refused
 from deploy.fault import Fault
 
 T = TypeVar("T")
-SECONDS: Final = 20.0
+SECONDS: Final = 60.0
 PAUSE: Final = 0.15
 
 

@@ -51,6 +51,10 @@ class People:
         """The chair of the Appraisal Council."""
         return await self._of(members(1)[0], Role.COUNCIL_CHAIR)
 
+    async def member(self, subject: str) -> Client:
+        """One of the council's members, the chair among them."""
+        return await self._of(subject, Role.COUNCIL_CHAIR if subject == members(1)[0] else Role.COUNCIL)
+
     async def appraiser(self, subject: str) -> Client:
         """One of the appraisers in `FIELDS`."""
         return await self._of(subject, Role.APPRAISER)

@@ -1,32 +1,24 @@
-"""The story of the demonstration: a year-period from its opening to the published index, step by step."""
+"""The story of a demonstrated period, from its opening to the published index, step by step."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.assessment import read_rows, send_rows
+from deploy.assessment import Row, read_rows, send_rows
 from deploy.client import Client
 from deploy.demo import ballots, data, evidence
 from deploy.demo.patience import again, together, until
 from deploy.demo.people import FIELDS, People, members
+from deploy.demo.plan import Plan
 from deploy.demo.screen import Screen, comma
 from deploy.demo.system import System
 from deploy.local import clock
 from deploy.local.home import SERVICES
 from deploy.local.stack import Stack
-from shared.rubric import Agency, PeriodOpening
+from shared.rubric import Agency, PeriodOpening, Rubric
 
-CAMPAIGN: Final = "survey-2024"
-OPENING: Final = datetime.fromisoformat("2024-11-04T08:00+07:00")
-"""Where the deployment's clock begins: the agencies have three weeks."""
-CLOSED: Final = datetime.fromisoformat("2024-12-05T08:00+07:00")
-"""After the last time of self-assessment."""
-SURVEY: Final = ("2024-11-04T00:00+07:00", "2024-12-28T00:00+07:00")
-"""The campaign's span, its end exclusive."""
-COUNTED: Final = datetime.fromisoformat("2024-12-28T08:00+07:00")
-COUNCIL: Final = datetime.fromisoformat("2025-01-16T08:00+07:00")
-PUBLICATION: Final = datetime.fromisoformat("2025-02-14T08:00+07:00")
 CORRECTIONS: Final = 3
 """Items of each agency whose data the appraisers correct."""
 RAISED, LOWERED = "agency-03", "agency-02"
@@ -36,20 +28,22 @@ LATER: Final = ("period-unknown", "group-unknown", "agency-unknown", "appraisal-
 
 
 class Story:
-    """Plays the period of `opening` in a running stack; `folder` takes the agencies' files."""
+    """Plays the period of `opening` in a running stack, as planned; `folder` takes the agencies' files."""
 
-    def __init__(self, stack: Stack, opening: PeriodOpening, people: People, screen: Screen, folder: Path) -> None:
-        self.stack, self.opening, self.people, self.screen, self.folder = stack, opening, people, screen, folder
-        [self.group] = opening.groups
-        self.rubric = opening.rubric_of(self.group.id)
-        self.period = opening.period
+    def __init__(
+        self, stack: Stack, opening: PeriodOpening, plan: Plan, people: People, screen: Screen, folder: Path
+    ) -> None:
+        self.stack, self.opening, self.plan = stack, opening, plan
+        self.people, self.screen, self.folder = people, screen, folder
+        self.period, self.groups = opening.period, opening.groups
+        self.agencies = {agency.id: agency for group in opening.groups for agency in group.agencies}
         self.trace = ""
         """The trace of one decision, from its request to the new index."""
 
-    @property
-    def agencies(self) -> tuple[Agency, ...]:
-        """The agencies of the period's one group."""
-        return self.group.agencies
+    def rubric(self, agency: str) -> Rubric:
+        """The rubric of an agency's group."""
+        group = next(group for group in self.groups if agency in {each.id for each in group.agencies})
+        return self.opening.rubric_of(group.id)
 
     def here(self, agency: str, rest: str = "") -> str:
         """An agency's path at the services."""
@@ -64,24 +58,32 @@ class Story:
         await self.explain()
         await self.count_ballots()
         await self.adjust()
+        await self.finalise()
         await self.publish()
 
     async def open(self) -> None:
         """The officer opens the period, names the appraisers and seats the council."""
         officer = await self.people.officer()
         await officer.post("submission", "/periods", self.opening.model_dump(mode="json", by_alias=True))
+        sizes = " + ".join(str(len(self.opening.rubric_of(group.id).leaves)) for group in self.groups)
         self.screen.tell(
-            f"Mở {self.opening.name.vi}: {len(self.rubric.leaves)} tiêu chí, {len(self.agencies)} cơ quan",
-            f"the period is open: {len(self.rubric.leaves)} items, {len(self.agencies)} agencies",
+            f"Mở {self.opening.name.vi}: {sizes} tiêu chí, {len(self.agencies)} cơ quan",
+            f"the period is open: {sizes} items, {len(self.agencies)} agencies",
         )
         council = members(self.opening.council.members)
-        await self._seat("council", {"chair": council[0], "members": council})
-        for subject, fields in FIELDS.items():
-            await self._seat("appraisers", {"subject": subject, "group": self.group.id, "fields": fields})
+        await self._seat("council", {"chair": council[0], "members": council, **self.seats})
+        for group in self.groups:
+            for subject, fields in FIELDS.items():
+                await self._seat("appraisers", {"subject": subject, "group": group.id, "fields": fields})
         self.screen.tell(
             f"Lập Hội đồng {len(council)} người, phân công {len(FIELDS)} người thẩm định",
             f"a council of {len(council)} is seated, {len(FIELDS)} appraisers are assigned",
         )
+
+    @property
+    def seats(self) -> dict[str, Any]:
+        """What else is said of the council's seats."""
+        return {}
 
     async def _seat(self, what: str, body: dict[str, Any]) -> None:
         officer = await self.people.officer()
@@ -89,37 +91,58 @@ class Story:
 
     async def assess(self) -> None:
         """Respondents answer while the agencies assess themselves, all at the same time."""
-        by_hand = [self._by_hand(agency) for agency in self.agencies[:-1]]
-        await together([self._survey(), *by_hand, self._by_system(self.agencies[-1])])
+        await together([self.survey(), *map(self.self_assess, self.agencies.values())])
         await self._settle()
 
-    async def _survey(self) -> None:
+    def self_assess(self, agency: Agency) -> Coroutine[Any, Any, None]:
+        """An agency assesses itself: the last one of the first group by its system, the others by hand."""
+        systems = self.groups[0].agencies[-1:]
+        return self._by_system(agency) if agency in systems else self._by_hand(agency)
+
+    async def survey(self) -> None:
+        """A campaign for each group: respondents are invited, and cast their ballots."""
         officer = await self.people.survey_officer()
-        opens, closes = SURVEY
-        body = {"campaign": CAMPAIGN, "group": self.group.id, "opens": opens, "closes": closes}
-        await again(lambda: officer.post("survey", f"/periods/{self.period}/campaigns", body), LATER)
-        names = [agency.id for agency in self.agencies]
-        samples = await ballots.invite(officer, self.period, CAMPAIGN, names, self.rubric)
-        counted = await ballots.cast(self.stack.services, samples)
-        groups = len(self.rubric.respondents)
+        counted = await ballots.cast(self.stack.services, await self._invite(officer))
+        groups = sum(len(self.opening.rubric_of(group).respondents) for group in self.plan.campaigns)
         self.screen.tell(
             f"{counted:,} phiếu điều tra của {groups} nhóm đối tượng".replace(",", "."),
             f"{counted:,} ballots of {groups} respondent groups are cast",
         )
 
+    async def _invite(self, officer: Client) -> list[list[ballots.Ballot]]:
+        """Open each group's campaign and invite; a sample of ballots to cast for each agency and form."""
+        samples = []
+        opens, closes = (instant.isoformat() for instant in self.plan.survey)
+        for group in self.groups:
+            name, rubric = self.plan.campaigns[group.id], self.opening.rubric_of(group.id)
+            body = {"campaign": name, "group": group.id, "opens": opens, "closes": closes}
+            await again(lambda: officer.post("survey", f"/periods/{self.period}/campaigns", body), LATER)  # noqa: B023
+            agencies = [agency.id for agency in group.agencies]
+            samples += await ballots.invite(officer, self.period, name, agencies, rubric, self.plan.ballots)
+        return samples
+
+    def _write(self, agency: Agency) -> Path:
+        """The agency's file with its documents, written."""
+        rubric, folder, plan = self.rubric(agency.id), self.folder / self.period / agency.id, self.plan
+        return evidence.write(rubric, agency, folder, plan.shift, plan.documents)
+
     async def _by_hand(self, agency: Agency) -> None:
         """The agency's clerk sends the agency's file, its head approves, it is submitted: over HTTP."""
         clerk = await self.people.clerk(agency.id)
-        file = await asyncio.to_thread(evidence.write, self.rubric, agency, self.folder / agency.id)
-        stands = await send_rows(clerk, self.period, agency.id, read_rows(file))
+        file = await asyncio.to_thread(self._write, agency)
+        stands = await self.declare(clerk, agency.id, read_rows(file))
         await self._approve(agency, stands["digest"])
         await clerk.post("submission", self.here(agency.id, "/submission"), {"digest": stands["digest"]})
         self._submitted(agency, stands, "HTTP")
 
+    async def declare(self, clerk: Client, agency: str, rows: list[Row]) -> dict[str, Any]:
+        """Declare what the agency's file says; the self-assessment as it then stands."""
+        return await send_rows(clerk, self.period, agency, rows)
+
     async def _by_system(self, agency: Agency) -> None:
         """The agency's system sends the same by Kafka; its head still approves in person, over HTTP."""
         clerk, head = await self.people.clerk(agency.id), await self.people.head(agency.id)
-        file = await asyncio.to_thread(evidence.write, self.rubric, agency, self.folder / agency.id)
+        file = await asyncio.to_thread(self._write, agency)
         async with System.connect(self.stack.kafka, agency.id, self.period) as system:
             await system.declare(read_rows(file), clerk)
             stands = await head.get("submission", self.here(agency.id))
@@ -141,7 +164,7 @@ class Story:
     async def close_assessment(self) -> None:
         """The last time passes: the step closes by itself."""
         officer = await self.people.officer()
-        await self._forward(CLOSED)
+        await self._forward(self.plan.closed)
 
         async def closed() -> bool:
             return bool((await officer.get("submission", f"/periods/{self.period}"))["closed"])
@@ -162,19 +185,19 @@ class Story:
     async def _judge(self, subject: str) -> None:
         appraiser = await self.people.appraiser(subject)
         for agency in self.agencies:
-            await self._correct(appraiser, agency.id, FIELDS[subject])
+            await self._correct(appraiser, agency, FIELDS[subject])
             for field in FIELDS[subject]:
                 body = {"field": field, "reason": "Số liệu phù hợp với tài liệu kiểm chứng."}
-                await appraiser.post("appraisal", self.here(agency.id, "/recognitions"), body)
-            for code, value in data.direct(self.rubric, agency.id):
+                await appraiser.post("appraisal", self.here(agency, "/recognitions"), body)
+            for code, value in data.direct(self.rubric(agency), agency, self.plan.shift):
                 if code.partition(".")[0] in FIELDS[subject]:
-                    reason = "Chấm theo hồ sơ theo dõi trong năm."
-                    await self._set(appraiser, agency.id, code, value, "appraised-directly", reason)
+                    reason = "Chấm theo hồ sơ theo dõi trong kỳ."
+                    await self._set(appraiser, agency, code, value, "appraised-directly", reason)
 
     async def _correct(self, appraiser: Client, agency: str, fields: tuple[str, ...]) -> None:
         reasons = {
             code: ("data-corrected", "Tài liệu kiểm chứng cho số liệu thấp hơn số kê khai.", value)
-            for code, value in data.corrections(self.rubric, agency, CORRECTIONS).items()
+            for code, value in self._corrections(agency).items()
         }
         if agency == data.REFUSED[0]:
             reason = "Báo cáo kiểm toán của năm trước còn kiến nghị phải thực hiện trong kỳ."
@@ -191,67 +214,94 @@ class Story:
     async def explain(self) -> None:
         """An appraiser asks an agency to explain the item that it corrected; the agency answers in time."""
         code = self._raised
-        subject = next(each for each, fields in FIELDS.items() if code.partition(".")[0] in fields)
-        appraiser, clerk = await self.people.appraiser(subject), await self.people.clerk(RAISED)
-        asked = {
-            "until": (CLOSED + timedelta(days=int(self.opening.explanation_days))).isoformat(),
-            "reason_code": "evidence-insufficient",
-            "question": "Đề nghị giải trình chênh lệch giữa số liệu kê khai và tài liệu kiểm chứng.",
-        }
-        request = await appraiser.post("appraisal", self.here(RAISED, f"/items/{code}/explanation-request"), asked)
-        answer = {
-            "text": "Tài liệu đã gửi chưa tính hồ sơ trực tuyến của tháng 12; số liệu kê khai là của cả năm.",
-            "request": request["position"],
-        }
-        path = self.here(RAISED, f"/items/{code}/explanation")
-        await again(lambda: clerk.put("submission", path, answer), ("request-unknown",))
+        text = "Tài liệu đã gửi chưa tính hồ sơ trực tuyến của tháng 12; số liệu kê khai là của cả năm."
+        await self._answer(RAISED, code, await self._ask(RAISED, code), text)
         self.screen.tell(
             f"{self._name(RAISED)} giải trình mục {code} theo yêu cầu", f"item {code} is explained on request"
         )
 
+    async def _appraiser_of(self, code: str) -> Client:
+        """Whom the item's field is assigned to."""
+        subject = next(each for each, fields in FIELDS.items() if code.partition(".")[0] in fields)
+        return await self.people.appraiser(subject)
+
+    async def _ask(self, agency: str, code: str) -> int:
+        """The appraiser asks for an explanation, once an earlier one is settled; the request's position."""
+        appraiser = await self._appraiser_of(code)
+        body = {
+            "until": (self.plan.closed + timedelta(days=int(self.opening.explanation_days))).isoformat(),
+            "reason_code": "evidence-insufficient",
+            "question": "Đề nghị giải trình chênh lệch giữa số liệu kê khai và tài liệu kiểm chứng.",
+        }
+        path = self.here(agency, f"/items/{code}/explanation-request")
+        request = await again(lambda: appraiser.post("appraisal", path, body), ("explanation-open",))
+        return int(request["position"])
+
+    async def _answer(self, agency: str, code: str, request: int, text: str) -> None:
+        """The agency answers a request."""
+        clerk, body = await self.people.clerk(agency), {"text": text, "request": request}
+        path = self.here(agency, f"/items/{code}/explanation")
+        await again(lambda: clerk.put("submission", path, body), ("request-unknown",))
+
     async def count_ballots(self) -> None:
-        """The campaign's end passes; the survey officer completes it."""
+        """The campaigns' end passes; the survey officer completes them."""
         officer = await self.people.survey_officer()
-        await self._forward(COUNTED)
-        path = f"/periods/{self.period}/campaigns/{CAMPAIGN}/completion"
-        await again(lambda: officer.post("survey", path), ("boxes-not-empty", "campaign-still-open"))
+        await self._forward(self.plan.counted)
+        for campaign in self.plan.campaigns.values():
+            path = f"/periods/{self.period}/campaigns/{campaign}/completion"
+            await again(lambda: officer.post("survey", path), ("boxes-not-empty", "campaign-still-open"))  # noqa: B023
         self.screen.tell("Kết thúc điều tra xã hội học, kiểm phiếu xong", "the survey is completed and counted")
 
     async def adjust(self) -> None:
-        """The council meets: one item up, one down; then every agency is closed and the appraisal final."""
-        await self._forward(COUNCIL)
-        held = {line.code: line.data for line in data.lines(self.rubric, RAISED)}
+        """The council meets: one item up, one down."""
+        await self._forward(self.plan.council)
         raised = self._raised
-        await self._resolve(RAISED, raised, held[raised], (8, 1, 1), "01/NQ-HĐTĐ", "Chấp nhận giải trình của cơ quan.")
+        await self._resolve(
+            RAISED, raised, self._held(RAISED, raised), (8, 1, 1), "01/NQ-HĐTĐ", "Chấp nhận giải trình của cơ quan."
+        )
         lowered, value = self._to_lower()
         await self._resolve(LOWERED, lowered, value, (7, 2, 1), "02/NQ-HĐTĐ", "Tính cả hồ sơ tiếp nhận trực tiếp.")
         self.screen.tell(
             f"Hội đồng điều chỉnh tăng mục {raised} và giảm mục {lowered} theo nghị quyết",
             f"the council has adjusted item {raised} up and item {lowered} down by resolution",
         )
+
+    async def finalise(self) -> None:
+        """Every agency is closed, and the appraisal declared final."""
         officer = await self.people.officer()
-        await together(self._close(officer, agency) for agency in self.agencies)
+        await self._close_all()
         finalise = f"/periods/{self.period}/finalisation"
         await again(lambda: officer.post("appraisal", finalise), ("period-open",))  # the survey's end is on its way
         self.screen.tell("Khóa thẩm định", "the appraisal is final")
         await self._settle()
 
-    async def _close(self, officer: Client, agency: Agency) -> None:
+    async def _close_all(self) -> None:
+        officer = await self.people.officer()
+        await together(self._close(officer, agency) for agency in self.agencies)
+
+    async def _close(self, officer: Client, agency: str) -> None:
         # the answer to the request for explanation may be on its way
-        await again(lambda: officer.post("appraisal", self.here(agency.id, "/closing")), ("leaf-open",))
+        await again(lambda: officer.post("appraisal", self.here(agency, "/closing")), ("leaf-open",))
+
+    def _corrections(self, agency: str, count: int = CORRECTIONS) -> dict[str, str]:
+        """The items that appraisers correct, with the data that they find; more of them give the same ones first."""
+        return data.corrections(self.rubric(agency), agency, count, self.plan.shift)
+
+    def _held(self, agency: str, code: str) -> str:
+        """What the agency declares of an item."""
+        return next(line.data for line in data.lines(self.rubric(agency), agency, self.plan.shift) if line.code == code)
 
     @property
     def _raised(self) -> str:
         """The item of `RAISED` that the appraisers correct, the agency explains and the council restores."""
-        return next(iter(data.corrections(self.rubric, RAISED, CORRECTIONS)))
+        return next(iter(self._corrections(RAISED)))
 
     def _name(self, agency: str) -> str:
-        return next(each.name.vi for each in self.agencies if each.id == agency)
+        return self.agencies[agency].name.vi
 
     def _to_lower(self) -> tuple[str, str]:
         """An item of the agency that the council lowers, which the appraisers had recognised, and its lower datum."""
-        corrected = data.corrections(self.rubric, LOWERED, CORRECTIONS)
-        more = data.corrections(self.rubric, LOWERED, CORRECTIONS + 1)
+        corrected, more = self._corrections(LOWERED), self._corrections(LOWERED, CORRECTIONS + 1)
         [code] = more.keys() - corrected.keys()
         return code, more[code]
 
@@ -273,14 +323,15 @@ class Story:
         """Consolidated by the officer, approved by another person, published once the archive holds the heads."""
         officer, approver = await self.people.officer(), await self.people.approver()
         here = f"/periods/{self.period}"
-        await self._forward(PUBLICATION)
+        await self._forward(self.plan.publication)
         waits = ("obstacles-remain", "log-incomplete", "result-outdated")
         await again(lambda: officer.post("scoring", f"{here}/consolidation"), waits)
         result = await approver.get("scoring", f"{here}/consolidation")
-        body = {"digest": result["digest"], "decision": "615/QĐ-UBND", "dated": "2025-02-14"}
+        dated = self.plan.publication.date().isoformat()
+        body = {"digest": result["digest"], "decision": self.plan.decision, "dated": dated}
         await approver.post("scoring", f"{here}/approval", body)
         self.screen.tell(
-            f"Tổng hợp và phê duyệt kết quả {result['digest'][:16]}… theo Quyết định 615/QĐ-UBND (minh họa)",
+            f"Tổng hợp và phê duyệt kết quả {result['digest'][:16]}… theo Quyết định {self.plan.decision} (minh họa)",
             "consolidated, and approved by another person (an illustrative decision)",
         )
         await again(lambda: officer.post("scoring", f"{here}/publication"), waits)

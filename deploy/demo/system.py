@@ -17,7 +17,7 @@ from deploy.fault import Fault
 
 PREFIX: Final = "parindex"
 """First part of the topics' names."""
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds that a receipt may take."""
 
 

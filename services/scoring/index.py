@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from services.scoring.filed import Assessed
 from services.scoring.formula import CURRENT, FORMULAS
 from services.scoring.replay import Result
-from services.scoring.scorecard import SCORED, Finalised, Judged, States, open_requests
+from services.scoring.scorecard import SCORED, Finalised, Judged, States, not_held, open_requests
 from shared.decider import Decider, Rejected
 from shared.events import Event, instant, parts_digest
 from shared.events.scoring import (
@@ -100,7 +100,9 @@ def appraisal_obstacles(on: Situation, agency: str) -> Iterator[Obstacle]:
         yield Obstacle("agency-open", "the agency's appraisal is not closed", agency)
     if states.submission.agencies.get(agency, Assessed()).reopened:
         yield Obstacle("reopening-open", "the self-assessment is reopened and may still change", agency)
-    missing = {leaf.code for leaf in states.survey.missing(agency, states.period.rubric_of(agency))}
+    rubric, aside = states.period.rubric_of(agency), not_held(states)
+    missing = {leaf.code for leaf in states.survey.missing(agency, rubric)}
+    missing |= {leaf.code for leaf in rubric.leaves.values() if leaf.part in aside}
     for line in FORMULAS[CURRENT].card(states, agency, False).leaves:
         if line.open and line.code not in missing:
             yield Obstacle("leaf-open", "the item has no points yet", agency, line.code)
