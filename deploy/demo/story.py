@@ -269,15 +269,15 @@ class Story:
     async def finalise(self) -> None:
         """Every agency is closed, and the appraisal declared final."""
         officer = await self.people.officer()
-        await self._close_all()
+        await together(self._close(officer, agency) for agency in self.agencies)
+        await self.accept()
         finalise = f"/periods/{self.period}/finalisation"
         await again(lambda: officer.post("appraisal", finalise), ("period-open",))  # the survey's end is on its way
         self.screen.tell("Khóa thẩm định", "the appraisal is final")
         await self._settle()
 
-    async def _close_all(self) -> None:
-        officer = await self.people.officer()
-        await together(self._close(officer, agency) for agency in self.agencies)
+    async def accept(self) -> None:
+        """What the council does once every agency is closed: nothing where the period does not ask for it."""
 
     async def _close(self, officer: Client, agency: str) -> None:
         # the answer to the request for explanation may be on its way

@@ -148,7 +148,14 @@ class WholeYear(Story):
         await super().close_assessment()
         agency, code = ESTIMATED
         clerk, body = await self.people.clerk(agency), {"data": self._held(agency, code)}
-        await clerk.put("submission", self.here(agency, f"/items/{code}"), body)
+        declared = await clerk.put("submission", self.here(agency, f"/items/{code}"), body)
+        officer, log = await self.people.officer(), f"submission/{self.period}"
+
+        async def known() -> bool:
+            heads = (await officer.get("appraisal", f"/periods/{self.period}"))["heads"]
+            return bool(heads[log]["size"] > declared["position"])
+
+        await until(known, "the appraisal does not hear of a declaration; see `parindex logs appraisal`")
         self.screen.tell(
             f"{self._name(agency)} xác nhận số liệu ước tính của mục {code}", "an estimated figure is confirmed"
         )
@@ -229,9 +236,7 @@ class WholeYear(Story):
         code = next(iter(self._corrections(ASKED_TWICE)))
         await self.meeting.vote(self.agencies[ASKED_TWICE], code, self._held(ASKED_TWICE, code), IN_FAVOUR[1])
 
-    async def finalise(self) -> None:
-        """Every agency is closed; the council accepts the result and rises; the appraisal is final."""
-        await self._close_all()
+    async def accept(self) -> None:
+        """The council accepts the result and rises."""
         await self.meeting.accept()
         await self.meeting.rise()
-        await super().finalise()
