@@ -38,6 +38,7 @@ from shared.events.scoring import (
     ScoringStarted,
 )
 from shared.events.submission import ReopeningClosed, SelfAssessmentReopened
+from shared.rubric import Rubric
 from tests.services.scoring.samples import (
     APPRAISAL,
     APPROVER,
@@ -231,10 +232,21 @@ def test_a_group_with_surveyed_items_and_no_campaign_is_named() -> None:
     assert [(each.place, each.item) for each in open_] == [("a-01", "3.1")]
 
 
-def test_a_survey_item_that_only_an_officer_can_settle_stays_open() -> None:
+def settled_by_an_officer() -> Rubric:
+    """The pilot's rubric with a surveyed item on which an officer decides where there are too few ballots."""
     raw = PILOT.model_dump(mode="json")
     raw["fields"][2]["criteria"][0]["rule"]["too_few"] = "officer"
-    rubric = type(PILOT).model_validate(raw)
+    return type(PILOT).model_validate(raw)
+
+
+def test_no_surveyed_item_is_open_where_no_survey_is_held() -> None:
+    story = Story().open({"central": settled_by_an_officer()}, {"a-01": "central"})
+    story.without_survey()
+    assert [each for each in obstacles(situation(story)) if each.item and each.item.startswith("3")] == []
+
+
+def test_a_survey_item_that_only_an_officer_can_settle_stays_open() -> None:
+    rubric = settled_by_an_officer()
     story = Story().open({"central": rubric}, {"a-01": "central"})
     story.campaign("central", rubric, ["a-01"])
     story.complete()
