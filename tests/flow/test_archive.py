@@ -41,13 +41,16 @@ async def audited(exported: Exported, period: str) -> tuple[int, dict[str, Any]]
 
 @pytest_asyncio.fixture(scope="module")
 async def exported(published: Office, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Exported]:
-    """The archive, copied out once it holds the whole published period."""
+    """The archive, copied out once it holds the whole published period, and something of every log of the stack: the
+    policy names them all."""
     entry = (await published.published())["entry"]
 
     async def archived() -> bool:
-        url = published.stack.services["scoring"]
-        logs = (await published.http.get(f"{url}/health/progress")).json()["logs"]
-        return bool({each["log"]: each["archived"] for each in logs}[entry["log"]] > entry["position"])
+        sizes: dict[str, int] = {}
+        for url in published.stack.services.values():
+            logs = (await published.http.get(f"{url}/health/progress")).json()["logs"]
+            sizes |= {each["log"]: each["archived"] for each in logs if each["size"]}
+        return sizes[entry["log"]] > entry["position"] and all(sizes.values())
 
     await until(archived)
     folder = tmp_path_factory.mktemp("archive")
