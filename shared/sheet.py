@@ -247,7 +247,7 @@ def _look_inside(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             parts = packed.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:  # the last: a way of packing it lacks
         raise SheetFault("sheet-unreadable", "this is no XLSX workbook: save it as .xlsx") from error
     if "xl/workbook.xml" not in {part.filename for part in parts}:
         raise SheetFault("sheet-unreadable", "this is no XLSX workbook: save it as .xlsx")
