@@ -8,6 +8,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 from asyncpg.exceptions import InterfaceError as AsyncpgInterfaceError
+from asyncpg.exceptions import InternalClientError
 from asyncpg.exceptions import PostgresError as AsyncpgError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,7 +17,9 @@ from shared.decider import Rejected
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 """So long after an outage everything goes on again at the latest."""
-EXPECTED: Final = (SQLAlchemyError, AsyncpgError, AsyncpgInterfaceError, KafkaError, OSError, Rejected)
+EXPECTED: Final = (
+    SQLAlchemyError, AsyncpgError, AsyncpgInterfaceError, InternalClientError, KafkaError, OSError, Rejected,
+)  # fmt: skip
 """What the clients of the database, the broker and (as an OSError) the object store raise while these are away, and a
 refusal by the rules."""
 

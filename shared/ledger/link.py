@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-OUTAGES: Final = (SQLAlchemyError, PostgresError, InterfaceError, OSError)
-"""What the database raises, through either handle."""
+OUTAGES: Final = (SQLAlchemyError, PostgresError, InterfaceError, InternalClientError, OSError)
+"""What the database raises, through either handle; the driver's own state is confused where a connection is cut in the
+middle of an answer."""
 
 
 class Handles(NamedTuple):
@@ -35,18 +36,18 @@ class Link:
             async with held.driver.transaction():
                 yield held
         except BaseException as failure:
-            await self.release()
+            await self.release(broken=isinstance(failure, OUTAGES))
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # what a closing connection raises must not hide it
                 raise asyncio.CancelledError from failure
             raise
 
-    async def release(self) -> None:
-        """Give the connection back, if one is held."""
+    async def release(self, *, broken: bool = False) -> None:
+        """Give the connection back, if one is held; a broken one goes to nobody else."""
         if self._held is None:
             return
         (connection, driver), self._held = self._held, None
-        if driver.is_closed():
+        if broken or driver.is_closed():
             await connection.invalidate()
         await connection.close()
 

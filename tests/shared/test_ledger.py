@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
+from asyncpg.exceptions import InternalClientError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.decider import Decider, Rejected
 from shared.events import Entry, Event, data_hash
@@ -295,6 +296,17 @@ async def test_connections_cut_in_the_middle_lose_and_double_nothing(ledger: Led
     positions = [answer.first for wave in answers for answer in wave]
     assert sorted(positions) == list(range(200))
     assert [entry.position for entry in await whole(ledger)] == list(range(200))
+
+
+async def test_a_batch_is_tried_again_when_the_driver_loses_track_of_a_cut_connection(ledger: Ledger) -> None:
+    confusions = [InternalClientError("cannot switch to state 15; another operation (2) is in progress")]
+
+    async def confused(_: AsyncConnection) -> None:
+        if confusions:
+            raise confusions.pop()
+
+    answer = await append(ledger, "one", within=confused)
+    assert (answer.first, answer.repeated, len(await whole(ledger))) == (0, False, 1)
 
 
 async def _cut(engine: AsyncEngine) -> None:

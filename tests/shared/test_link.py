@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from asyncpg.exceptions import InternalClientError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -65,6 +66,21 @@ async def test_connections_that_the_server_cut_in_the_pool_are_passed_over(
     async with link.transaction() as (_, driver):
         assert await driver.fetchval("SELECT pg_backend_pid()") not in pids
     await link.release()
+
+
+async def test_a_connection_whose_state_is_confused_is_given_to_nobody_else(single: AsyncEngine) -> None:
+    link, pid = Link(single), "SELECT pg_backend_pid()"
+
+    async def confused() -> None:
+        async with link.transaction() as (_, driver):
+            seen.append(await driver.fetchval(pid))
+            raise InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+    seen: list[int] = []
+    with pytest.raises(InternalClientError):
+        await confused()
+    async with single.connect() as connection:
+        assert (await connection.execute(text(pid))).scalar_one() not in seen
 
 
 async def test_an_appender_without_work_gives_its_connection_back(single: AsyncEngine) -> None:
