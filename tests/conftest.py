@@ -15,7 +15,6 @@ from deploy import migrate
 from deploy.local import stack as local
 
 ROOT = Path(__file__).parents[1]
-TEMPLATE = "test_template"
 
 
 @dataclass(frozen=True)
@@ -51,22 +50,22 @@ def _url(url: str, **changes: str) -> str:
 
 @pytest_asyncio.fixture(scope="session")
 async def template(stack: local.Stack) -> Database:
-    """A migrated database to copy from, with the two roles of a service."""
-    admin = stack.postgres_admin_url
-    owner = _url(admin, username="test_owner", password=secrets.token_hex(16), database=TEMPLATE)
-    service = _url(admin, username="test_service", password=secrets.token_hex(16), database=TEMPLATE)
+    """A migrated database to copy from, with the two roles of a service, all of this run alone."""
+    admin, run = stack.postgres_admin_url, secrets.token_hex(4)
+    owner = _url(admin, username=f"test_owner_{run}", password=secrets.token_hex(16), database=f"template_{run}")
+    service = _url(owner, username=f"test_service_{run}", password=secrets.token_hex(16))
     await migrate.prepare(admin, owner, service)
-    await migrate.migrate(owner, "ledger", "test_service")
+    await migrate.migrate(owner, "ledger", make_url(service).username)
     return Database(service, owner, _url(admin))
 
 
 @pytest_asyncio.fixture
 async def database(template: Database) -> AsyncIterator[Database]:
     """A copy of the template of this test's own."""
-    name = f"test_{secrets.token_hex(6)}"
+    name, source = f"test_{secrets.token_hex(6)}", make_url(template.owner_url)
     connection = await asyncpg.connect(migrate.dsn(template.admin_url))
     try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER test_owner")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {source.database} OWNER {source.username}")
         yield Database(
             _url(template.url, database=name),
             _url(template.owner_url, database=name),
