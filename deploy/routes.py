@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from deploy.local.home import SERVICES
-from shared.access import Role, new_issuer
+from shared.issuer import Role, new_issuer
 from shared.settings import Settings
 
 

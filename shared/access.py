@@ -5,25 +5,23 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import httpx
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from jwt.algorithms import OKPAlgorithm
 from pydantic import TypeAdapter, ValidationError
 
 from shared.decider import Rejected
 from shared.events import Id
+from shared.issuer import Role as Role  # noqa: PLC0414 - a role is part of what this module speaks of
 from shared.settings import Settings, is_url, variable
 
 ALGORITHMS: Final = ("EdDSA", "ES256", "RS256")
@@ -31,22 +29,6 @@ LEEWAY: Final = timedelta(seconds=30)
 REFRESH_PAUSE: Final = 10.0  # seconds between two fetches of the issuer's keys, at least
 KEYS_AGE: Final = 600.0  # seconds after which the keys are fetched again, so that a withdrawn one stops counting
 MAX_TOKEN: Final = 8 * 1024
-
-
-class Role(StrEnum):
-    """What kind of work a person or system does; which agency, field or seat is said by the logs."""
-
-    OFFICER = "officer"
-    AGENCY = "agency"
-    AGENCY_HEAD = "agency-head"
-    APPRAISER = "appraiser"
-    MONITOR = "monitor"
-    COUNCIL = "council"
-    COUNCIL_CHAIR = "council-chair"
-    APPROVER = "approver"
-    SURVEY_OFFICER = "survey-officer"
-    AUDITOR = "auditor"
-    OPS = "ops"
 
 
 @dataclass(frozen=True)
@@ -239,34 +221,3 @@ def _guarded(dependant: Any) -> bool:
     if isinstance(dependant.call, _Guard) or dependant.call is public:
         return True
     return any(_guarded(part) for part in dependant.dependencies)
-
-
-def new_issuer() -> tuple[str, str]:
-    """Keys of a local issuer: the private JWK for `mint`, and the JWKS for the services, both JSON."""
-    key = Ed25519PrivateKey.generate()
-    private = OKPAlgorithm.to_jwk(key, as_dict=True)
-    public_part = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    named = {"kid": hashlib.sha256(public_part["x"].encode()).hexdigest()[:16], "alg": "EdDSA", "use": "sig"}
-    return json.dumps(private | named), json.dumps({"keys": [public_part | named]})
-
-
-def mint(
-    key_file: Path,
-    *,
-    issuer: str,
-    audience: str,
-    sub: str,
-    roles: Iterable[Role],
-    agency: str | None = None,
-    ttl: timedelta = timedelta(hours=8),
-) -> str:
-    """A token of the local issuer whose private JWK is in `key_file`; ValueError if there is none."""
-    try:
-        key = jwt.PyJWK.from_json(key_file.read_text())
-    except (OSError, ValueError, jwt.PyJWTError):
-        raise ValueError(f"{key_file} holds no private JWK; `parindex up` makes one") from None
-    now = datetime.now(UTC)
-    claims: dict[str, Any] = {"iss": issuer, "aud": audience, "sub": sub, "iat": now, "exp": now + ttl}
-    claims |= {"roles": sorted(roles)} | ({} if agency is None else {"agency": agency})
-    headers = {"kid": key.key_id} if key.key_id else None
-    return jwt.encode(claims, key.key, algorithm=key.algorithm_name, headers=headers)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from deploy.fault import Fault
 from deploy.local.home import SERVICES, write_private
-from shared.access import new_issuer
+from shared.issuer import new_issuer
 from shared.tlog.checkpoint import Policy
 from shared.tlog.note import log_key
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from jgo.maven import MavenContext
 from platformdirs import user_cache_path
 
 from deploy.fault import Fault
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 LISTS: Final = Path(__file__).parent
 KAFKA: Final = LISTS / "kafka-jars.sha256"
@@ -33,8 +35,14 @@ class Jar(NamedTuple):
         """Download this one file, without its dependencies, below `into`."""
         group, artifact, version = self.path.parts[:-3], self.path.parts[-3], self.path.parts[-2]
         classifier = self.path.stem.removeprefix(f"{artifact}-{version}").removeprefix("-")
-        context = MavenContext(repo_cache=into, timeout=TIMEOUT)
+        context = _maven(into)
         return context.project(".".join(group), artifact).at_version(version).artifact(classifier, "jar").resolve()
+
+
+def _maven(folder: Path) -> "MavenContext":
+    from jgo.maven import MavenContext  # noqa: PLC0415 - a quarter of a second that only a download needs
+
+    return MavenContext(repo_cache=folder, timeout=TIMEOUT)
 
 
 def cache() -> Path:
@@ -89,7 +97,7 @@ def _have(folder: Path, jar: Jar) -> None:
 def listing(coordinates: tuple[str, ...]) -> str:
     """A new list of the given artifacts with all that they need at run time, resolved and downloaded."""
     with TemporaryDirectory() as scratch:
-        context = MavenContext(repo_cache=Path(scratch), timeout=TIMEOUT)
+        context = _maven(Path(scratch))
         inputs, others = context.resolver.resolve([context.create_dependency(text) for text in coordinates])
         files = sorted(dependency.artifact.resolve() for dependency in [*inputs, *others])
         lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(scratch)}" for file in files]

@@ -16,7 +16,7 @@ from deploy.local import compose, credentials, jars
 from deploy.local.home import DEFAULT_DEPLOYMENT, NAMES, SERVICES, Home
 from deploy.local.part import last_line
 from deploy.local.record import Record, State
-from shared.access import Role, mint
+from shared.issuer import Role, mint
 
 START: Final = 240.0  # seconds that a start may take on a slow machine
 STOP: Final = 60.0  # seconds that an orderly end may take before the supervisor is killed

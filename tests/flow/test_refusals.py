@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.stack import Stack
-from shared.access import Role, mint, new_issuer
+from shared.issuer import Role, mint, new_issuer
 from shared.rubric import Agency, Label
 from tests.flow.office import SMALL, Office, rubric
 from tests.flow.refusals import ALL, ANYONE, CLERK, FILED, IDLE, OPEN, PDF, Bad, Who

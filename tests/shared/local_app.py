@@ -11,7 +11,7 @@ import httpx
 from asgi_lifespan import LifespanManager
 from fastapi import APIRouter, FastAPI
 
-from shared import access, web
+from shared import issuer, web
 from shared.access import Role
 from shared.settings import Settings
 
@@ -21,7 +21,7 @@ AUDIENCE = "parindex"
 
 def values(folder: Path) -> dict[str, str]:
     """A whole set of settings, name → text, its files written into the folder."""
-    private, public = access.new_issuer()
+    private, public = issuer.new_issuer()
     files = {
         "issuer.jwk": private,
         "jwks.json": public,
@@ -57,7 +57,7 @@ def settings_in(folder: Path, **changed: Any) -> Settings:
 
 def token(folder: Path, *roles: Role, agency: str | None = None, ttl: timedelta = timedelta(hours=1)) -> str:
     """A token of the issuer whose keys `values` wrote."""
-    return access.mint(
+    return issuer.mint(
         folder / "issuer.jwk", issuer=ISSUER, audience=AUDIENCE, sub="an-officer", roles=roles, agency=agency, ttl=ttl
     )
 

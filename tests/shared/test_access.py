@@ -20,14 +20,13 @@ from shared.access import (
     Keys,
     Role,
     actor_id,
-    mint,
-    new_issuer,
     own_agency,
     public,
     require,
     routes_without_guard,
 )
 from shared.decider import Rejected
+from shared.issuer import mint, new_issuer
 from tests.shared.local_app import AUDIENCE, ISSUER
 
 SECRET = bytes(32)

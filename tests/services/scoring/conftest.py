@@ -19,8 +19,9 @@ from deploy.migrate import migrate
 from services.scoring import api, index
 from services.scoring.views import Live, beside
 from shared import web
-from shared.access import Role, actor_id, mint
+from shared.access import Role, actor_id
 from shared.events import Entry
+from shared.issuer import mint
 from shared.objects import Bucket
 from shared.service import Service
 from shared.tlog.checkpoint import Checkpoint, sign_checkpoint

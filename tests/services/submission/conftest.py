@@ -13,8 +13,8 @@ import pytest_asyncio
 from asgi_lifespan import LifespanManager
 
 from services.submission.app import create
-from shared.access import Role, mint
 from shared.bus import Bus
+from shared.issuer import Role, mint
 from shared.objects import Objects
 from shared.settings import Settings
 from tests.services.submission.samples import opening
